@@ -1,0 +1,1 @@
+"""The Theazo operator: gives each agent the secrets that it declared, and nothing else."""

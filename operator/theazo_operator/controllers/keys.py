@@ -1,0 +1,153 @@
+"""The master keys' home, and the public keys that authors seal to.
+
+A master key is made only where none can have been lost: with nothing sealed and nothing published anywhere. Making a
+new one beside old ciphertext would strand every value, and authors would go on sealing to a key that opens nothing old.
+"""
+
+import base64
+import binascii
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+from theazo.sealing import SUITE
+from theazo_operator.kube import resource as kind
+from theazo_operator.kube.client import JSON, Kube
+from theazo_operator.kube.errors import Exists, NotFound
+from theazo_operator.opening import InvalidMasterKey, Keyring, generate_master_key
+from theazo_operator.resources.meta import MANAGED_BY, MANAGED_BY_LABEL, SEALING_KEY_LABEL, Key
+from theazo_operator.settings import Settings
+
+log = logging.getLogger(__name__)
+MASTER_KEY = "theazo-master-key"
+_FIRST = "1"
+_RESTORE = (
+    f"restore the Secret {MASTER_KEY} from its backup into the operator's namespace "
+    "(kubectl apply --server-side -f …); nothing is written until then"
+)
+
+
+class MasterKeyMissing(Exception):
+    """There is sealed or published material, and no master key for it."""
+
+
+async def load_keyring(kube: Kube, settings: Settings) -> tuple[Keyring, dict[str, str]]:
+    """Read the master keys, or make the first one; also say which key id is published for each platform.
+
+    Raises:
+        MasterKeyMissing: what exists needs a master key that is not here.
+        InvalidMasterKey: the Secret or directory holds something that is no master key.
+    """
+    published = await _published(kube, settings.namespace)
+    if settings.master_key_dir is not None:
+        keyring = Keyring(_read_directory(settings.master_key_dir))
+    else:
+        keyring = await _from_secret(kube, settings.namespace, something_published=bool(published))
+    lost = sorted(platform for platform, key_id in published.items() if key_id not in keyring.key_ids(platform))
+    if lost:
+        raise MasterKeyMissing(
+            f"the key published for {', '.join(lost[:5])} belongs to none of the master keys here: {_RESTORE}"
+        )
+    return keyring, published
+
+
+async def _published(kube: Kube, namespace: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    async for page in kube.pages(kind.CONFIG_MAPS, namespace, SEALING_KEY_LABEL):
+        for item in page.get("items") or ():
+            data = item.get("data") or {}
+            found[str(data.get("platform"))] = str(data.get("keyId"))
+    return found
+
+
+async def _from_secret(kube: Kube, namespace: str, *, something_published: bool) -> Keyring:
+    try:
+        return Keyring(_decode(await kube.get(kind.SECRETS, namespace, MASTER_KEY)))
+    except NotFound:
+        pass
+    if something_published or await _anything_sealed(kube):
+        raise MasterKeyMissing(f"there are sealed values or published keys, and no Secret {MASTER_KEY}: {_RESTORE}")
+    encoded = base64.b64encode(generate_master_key()).decode("ascii")
+    body = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "theazo.dev/master-key",
+        "metadata": {"name": MASTER_KEY, "namespace": namespace, "labels": {MANAGED_BY_LABEL: MANAGED_BY}},
+        "data": {_FIRST: encoded},
+    }
+    try:
+        await kube.create(kind.SECRETS, namespace, json.dumps(body).encode())
+        log.info("made the first master key", extra={"object": f"{namespace}/{MASTER_KEY}"})
+    except Exists:
+        log.info("another operator made the master key", extra={"object": f"{namespace}/{MASTER_KEY}"})
+    return Keyring(_decode(await kube.get(kind.SECRETS, namespace, MASTER_KEY)))
+
+
+async def _anything_sealed(kube: Kube) -> bool:
+    async for page in kube.pages(kind.THEAZO_SECRETS, None, ""):
+        return bool(page.get("items"))
+    return False
+
+
+def _decode(secret: JSON) -> dict[int, bytes]:
+    keys: dict[int, bytes] = {}
+    for name, text in (secret.get("data") or {}).items():
+        try:
+            keys[_number(name)] = base64.b64decode(text, validate=True)
+        except binascii.Error:
+            raise InvalidMasterKey(f"entry {name} of Secret {MASTER_KEY} is no base64") from None
+    return keys
+
+
+def _read_directory(directory: Path) -> Mapping[int, bytes]:
+    """Read a mounted Secret: a file a key. The kubelet's own entries there begin with two dots."""
+    try:
+        return {_number(path.name): path.read_bytes() for path in sorted(directory.iterdir()) if path.name[:2] != ".."}
+    except OSError as error:
+        raise InvalidMasterKey(f"the master key directory {directory} can't be read: {error.strerror}") from None
+
+
+def _number(name: str) -> int:
+    if not (name.isascii() and name.isdigit()):
+        raise InvalidMasterKey(f"master keys are named 1, 2, …: {name!r} is no such name")
+    return int(name)
+
+
+class PlatformController:
+    """Publishes each platform's public key, in the operator's namespace: in a tenant's own, a swap would go unseen."""
+
+    def __init__(self, kube: Kube, settings: Settings, keyring: Keyring, published: dict[str, str]) -> None:
+        self._kube = kube
+        self._namespace = settings.namespace
+        self._keyring = keyring
+        self._published = published
+
+    async def publish(self, key: Key) -> None:
+        """Publish the active public key of a platform, unless it is published already.
+
+        Raises:
+            KubeError: the request failed; nothing is lost by trying again.
+        """
+        public = self._keyring.public_key(key.name)
+        if self._published.get(key.name) == public.key_id:
+            return
+        name = f"sealing-key-{key.name}"
+        body = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {
+                "name": name,
+                "namespace": self._namespace,
+                "labels": {SEALING_KEY_LABEL: "true", MANAGED_BY_LABEL: MANAGED_BY},
+            },
+            "data": {
+                "platform": key.name,
+                "suite": SUITE,
+                "keyId": public.key_id,
+                "publicKey": public.to_base64(),
+            },
+        }
+        await self._kube.apply(kind.CONFIG_MAPS, self._namespace, name, body)
+        self._published[key.name] = public.key_id
+        log.info("published a sealing key", extra={"platform": key.name, "key_id": public.key_id})

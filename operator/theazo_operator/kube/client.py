@@ -1,0 +1,185 @@
+"""Requests to the API server, over the one aiohttp session that kopf uses too.
+
+Raw dictionaries: a typed client costs two to four times the CPU for each request, and its models print their data.
+"""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+
+from theazo_operator.kube.errors import KubeError, Outdated, Refused, Unavailable, classify
+from theazo_operator.kube.resource import Resource
+
+JSON = dict[str, Any]
+_OBJECT = "application/json"
+_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+_METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_TIMEOUT = aiohttp.ClientTimeout(total=30, connect=10)
+_PAGE = "250"
+_PREVIEW = 400
+
+
+class Kube:
+    """The verbs that the operator needs. There is no GET of a Secret in a platform, and no right to make one."""
+
+    def __init__(self, session: aiohttp.ClientSession, server: str) -> None:
+        self.session = session
+        self.server = server.rstrip("/")
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.session.close()
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> JSON:
+        """Read one object, consistently (no `resourceVersion`: never from a cache that may be old)."""
+        return await self._request("GET", resource, resource.path(namespace, name))
+
+    async def create(
+        self, resource: Resource, namespace: str, body: Mapping[str, Any] | bytes, *, explain: bool = False
+    ) -> JSON:
+        """POST an object.
+
+        Args:
+            resource: its kind.
+            namespace: where.
+            body: the object; as bytes where it holds values, and then the reply is metadata only.
+            explain: let an error carry the server's message. Only for what holds no value.
+        """
+        path = resource.path(namespace)
+        if isinstance(body, bytes):
+            return await self._request("POST", resource, path, data=body, accept=_METADATA)
+        return await self._request("POST", resource, path, data=json.dumps(body).encode(), explain=explain)
+
+    async def patch_status(self, resource: Resource, namespace: str, name: str, uid: str, status: JSON) -> JSON:
+        """Replace the status of the very object that was looked at, not of a namesake made since.
+
+        JSON Patch (RFC 6902): `test` on the UID guards that, and `add` replaces the whole status, so what is no
+        longer true goes without being named.
+        """
+        patch: list[JSON] = [
+            {"op": "test", "path": "/metadata/uid", "value": uid},
+            {"op": "add", "path": "/status", "value": status},
+        ]
+        path = f"{resource.path(namespace, name)}/status"
+        return await self._json_patch(resource, path, patch)
+
+    async def apply(self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any]) -> JSON:
+        """Server-side apply of an object that only the operator writes."""
+        path = f"{resource.path(namespace, name)}?fieldManager=theazo-operator&force=true"
+        data = json.dumps(body).encode()
+        return await self._request("PATCH", resource, path, data=data, content="application/apply-patch+yaml")
+
+    async def delete(self, resource: Resource, namespace: str, name: str, uid: str) -> None:
+        """Delete the very object that was looked at. One that is gone, or is a namesake, is left alone."""
+        options = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+        try:
+            await self._request(
+                "DELETE", resource, resource.path(namespace, name), data=json.dumps(options).encode(), discard=True
+            )
+        except KubeError as error:
+            if error.status not in {404, 409}:
+                raise
+
+    async def delete_collection(self, resource: Resource, namespace: str, label: str, keep: str | None) -> None:
+        """Delete by label, blindly, all but one name. What was deleted is asked for as metadata, and dropped unread."""
+        params = {"labelSelector": label}
+        if keep is not None:
+            params["fieldSelector"] = f"metadata.name!={keep}"
+        await self._request(
+            "DELETE", resource, resource.path(namespace), params=params, accept=_METADATA_LIST, discard=True
+        )
+
+    async def pages(self, resource: Resource, namespace: str | None, selector: str) -> AsyncIterator[JSON]:
+        """List in pages, so that no list of tens of thousands is ever in memory at once."""
+        params = {"limit": _PAGE, **({"labelSelector": selector} if selector else {})}
+        while True:
+            page = await self._request("GET", resource, resource.path(namespace), params=params)
+            yield page
+            token = page["metadata"].get("continue")
+            if not token:
+                return
+            params["continue"] = token
+
+    async def watch(self, resource: Resource, namespace: str | None, selector: str, since: str) -> AsyncIterator[JSON]:
+        """Stream watch events from a resource version on, bookmarks included."""
+        params = {"watch": "1", "resourceVersion": since, "allowWatchBookmarks": "true", "timeoutSeconds": "300"}
+        if selector:
+            params["labelSelector"] = selector
+        url, timeout = self.server + resource.path(namespace), aiohttp.ClientTimeout(sock_read=90, sock_connect=10)
+        try:
+            async with self.session.get(url, params=params, timeout=timeout) as response:
+                await _check(response, "WATCH", resource, explain=True)
+                async for line in _lines(response):
+                    yield json.loads(line)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise Unavailable("WATCH", resource.plural, 0, type(error).__name__) from None
+
+    async def _json_patch(self, resource: Resource, path: str, patch: list[JSON]) -> JSON:
+        try:
+            return await self._request(
+                "PATCH", resource, path, data=json.dumps(patch).encode(), content="application/json-patch+json"
+            )
+        except Refused as error:
+            if error.status == 422:  # noqa: PLR2004 - a failed `test`, or a status that the schema refuses
+                raise Outdated("PATCH", resource.plural, error.status, error.reason) from None
+            raise
+
+    async def _request(  # noqa: PLR0913 - the one place where a request is made
+        self,
+        verb: str,
+        resource: Resource,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        data: bytes | None = None,
+        content: str = _OBJECT,
+        accept: str = _OBJECT,
+        explain: bool = False,
+        discard: bool = False,
+    ) -> JSON:
+        headers = {"Accept": accept, **({"Content-Type": content} if data is not None else {})}
+        try:
+            async with self.session.request(
+                verb, self.server + path, params=params, data=data, headers=headers, timeout=_TIMEOUT
+            ) as response:
+                await _check(response, verb, resource, explain=explain)
+                if discard:
+                    async for _ in response.content.iter_any():
+                        pass
+                    return {}
+                reply: JSON = await response.json()
+                return reply
+        except (aiohttp.ClientError, TimeoutError) as error:
+            # The type alone: the text of a client error may hold a URL, and its cause a body.
+            raise Unavailable(verb, resource.plural, 0, type(error).__name__) from None
+
+
+async def _check(response: aiohttp.ClientResponse, verb: str, resource: Resource, *, explain: bool) -> None:
+    if response.status < 400:  # noqa: PLR2004 - HTTP
+        return
+    try:
+        answer = await response.json()
+    except (aiohttp.ContentTypeError, ValueError):
+        answer = {}
+    reason = str(answer.get("reason") or response.reason or "")
+    message = str(answer.get("message") or "")[:_PREVIEW] if explain else ""
+    raise classify(response.status, reason)(verb, resource.plural, response.status, reason, message)
+
+
+async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """Split a stream into lines of any length: an object may be larger than aiohttp's own line limit."""
+    buffer = bytearray()
+    async for chunk in response.content.iter_any():
+        buffer += chunk
+        *complete, rest = buffer.split(b"\n")
+        buffer = rest
+        for line in complete:
+            if line:
+                yield bytes(line)

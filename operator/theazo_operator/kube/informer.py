@@ -1,0 +1,155 @@
+"""A cache of one kind that has no ghosts.
+
+kopf never reports what was deleted while its watch was broken. Decisions that depend on a session, a Pod or a platform
+being gone need a cache that does: after each list, what it did not hold is reported as deleted.
+
+    list    in pages; each object parsed to a small fact, the raw dictionary dropped
+    watch   from the list's version on, bookmarks included; a broken watch resumes, an expired one lists again
+    tell    on_change(key) for each object that appeared, changed or went; the receiver reads the cache
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Generic, Protocol, TypeVar
+
+from theazo_operator.kube.client import Kube
+from theazo_operator.kube.errors import Expired, KubeError, Unavailable, classify
+from theazo_operator.kube.resource import Resource
+from theazo_operator.resources.meta import Key, Meta
+
+log = logging.getLogger(__name__)
+_BACKOFFS = (0.1, 0.5, 1.0, 2.0, 5.0)
+
+
+class Fact(Protocol):
+    """What an informer keeps of an object."""
+
+    @property
+    def meta(self) -> Meta:
+        """The object's metadata."""
+        ...
+
+
+F = TypeVar("F", bound=Fact)
+
+
+class Informer(Generic[F]):
+    """Keeps the facts of one kind up to date."""
+
+    def __init__(
+        self,
+        kube: Kube,
+        resource: Resource,
+        parse: Callable[[Mapping[str, Any]], F],
+        on_change: Callable[[Key], None],
+        *,
+        namespace: str | None = None,
+        selector: str = "",
+    ) -> None:
+        self._kube = kube
+        self._resource = resource
+        self._parse = parse
+        self._on_change = on_change
+        self._namespace = namespace
+        self._selector = selector
+        self._facts: dict[Key, F] = {}
+        self._last_contact = time.monotonic()
+        self.synced = asyncio.Event()
+
+    @property
+    def name(self) -> str:
+        """The plural, for logs and metrics."""
+        return self._resource.plural
+
+    @property
+    def age(self) -> float:
+        """Seconds since the API server last said anything on this watch, bookmarks (one a minute) included."""
+        return time.monotonic() - self._last_contact
+
+    def get(self, key: Key) -> F | None:
+        """Look up a fact."""
+        return self._facts.get(key)
+
+    def values(self) -> Iterator[F]:
+        """Iterate over all facts, as they are now."""
+        return iter(tuple(self._facts.values()))
+
+    def put(self, body: Mapping[str, Any]) -> F:
+        """Take in an object that came another way, like the reply to a POST; an older one changes nothing."""
+        fact = self._parse(body)
+        known = self._facts.get(fact.meta.key)
+        if known is not None and known.meta.resource_version >= fact.meta.resource_version:
+            return known
+        self._facts[fact.meta.key] = fact
+        return fact
+
+    async def run(self) -> None:
+        """List and watch for ever."""
+        failures = 0
+        while True:
+            try:
+                version = await self._list()
+                failures = 0
+                self.synced.set()
+                while True:
+                    version = await self._watch(version)
+            except Expired:
+                log.info("watch expired, listing again", extra={"resource": self.name})
+            except KubeError as error:
+                delay = _BACKOFFS[min(failures, len(_BACKOFFS) - 1)]
+                failures += 1
+                log.warning("watch broken", extra={"resource": self.name, "error": str(error), "retry_seconds": delay})
+                await asyncio.sleep(delay)
+
+    async def _list(self) -> str:
+        listed: set[Key] = set()
+        version = "0"
+        async for page in self._kube.pages(self._resource, self._namespace, self._selector):
+            self._last_contact = time.monotonic()
+            version = page["metadata"]["resourceVersion"]
+            for body in page.get("items") or ():
+                listed.add(self._changed(body))
+            await asyncio.sleep(0)  # a list of tens of thousands must not hold up an agent
+        # What is newer than the list was put here by ourselves meanwhile; all else that it lacks is gone.
+        gone = [
+            key for key, fact in self._facts.items() if key not in listed and fact.meta.resource_version <= int(version)
+        ]
+        for key in gone:
+            self._removed(key)
+        return str(version)
+
+    async def _watch(self, version: str) -> str:
+        """Follow one watch request until the server ends it, and say where to go on from."""
+        try:
+            async for event in self._kube.watch(self._resource, self._namespace, self._selector, version):
+                self._last_contact = time.monotonic()
+                version = self._handle(event, version)
+        except Unavailable as error:
+            log.info("watch cut, resuming", extra={"resource": self.name, "error": str(error)})
+            await asyncio.sleep(_BACKOFFS[0])
+        return version
+
+    def _handle(self, event: Mapping[str, Any], version: str) -> str:
+        body = event["object"]
+        match event["type"]:
+            case "ADDED" | "MODIFIED":
+                self._changed(body)
+            case "DELETED":
+                self._removed(Meta.of(body).key)
+            case "ERROR":
+                code = int(body.get("code") or 0)
+                raise classify(code, "")("WATCH", self.name, code, str(body.get("reason") or ""))
+        return str((body.get("metadata") or {}).get("resourceVersion") or version)
+
+    def _changed(self, body: Mapping[str, Any]) -> Key:
+        before = self._facts.get(Meta.of(body).key)
+        fact = self.put(body)
+        if before is None or before.meta.resource_version != fact.meta.resource_version:
+            self._on_change(fact.meta.key)
+        return fact.meta.key
+
+    def _removed(self, key: Key) -> None:
+        if self._facts.pop(key, None) is not None:
+            self._on_change(key)

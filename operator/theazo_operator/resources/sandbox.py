@@ -1,0 +1,158 @@
+"""Compute and Pod: what a sandbox is made from, and what became of it."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from theazo_operator.resources.meta import SNAPSHOT_ANNOTATION, Meta, Record, parse_time, seconds
+
+SANDBOX = "sandbox"
+# Only what the kubelet itself says, as one CamelCase word: a container's message could hold anything that it printed.
+_ON_ITS_WAY = frozenset({"ContainerCreating", "PodInitializing"})
+_SAME_TROUBLE = {"ErrImagePull": "ImagePullBackOff"}  # the kubelet goes to and fro between the two
+_KUBELET_WORD = re.compile(r"[A-Z][A-Za-z]{1,59}")
+
+
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """A core/v1 PodTemplate: what kind of sandbox."""
+
+    meta: Meta
+    template: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, body: Mapping[str, Any]) -> "Compute":
+        """Read an object of the API server."""
+        return cls(meta=Meta.of(body), template=body.get("template") or {})
+
+
+class ComputeRef(Record):
+    """The PodTemplate, as it was when the Pod was made."""
+
+    name: str
+    namespace: str
+    resource_version: str
+
+
+class SnapshotEntry(Record):
+    """One variable of the sandbox: the secret that it came from, and when that was last set."""
+
+    name: str
+    source: str = Field(alias="from")
+    updated_at: str
+
+
+class Snapshot(Record):
+    """What a Pod was made from. Its annotation is the record, so that a status lost in a crash can be written again."""
+
+    session_uid: str = Field(alias="sessionUID")
+    compute: ComputeRef
+    secrets: tuple[SnapshotEntry, ...]
+
+    def to_json(self) -> str:
+        """Write the annotation's text."""
+        return self.model_dump_json(by_alias=True)
+
+    def to_status(self) -> dict[str, Any]:
+        """Write it as fields of a TheazoAgent's status, which have the same names."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxPod:
+    """The Pod of an agent, in the words that decide its phase."""
+
+    meta: Meta
+    agent_uid: str | None
+    phase: str
+    started: bool
+    """Whether `sandbox` runs or has ended: from then on nobody reads its Secret again, unless it restarts."""
+    exit_code: int | None
+    start_time: str | None
+    finish_time: str | None
+    pod_reason: str | None
+    waiting_reason: str | None
+    secret_name: str | None
+    snapshot: Snapshot | None
+    deletion_requested: datetime | None
+
+    @classmethod
+    def of(cls, body: Mapping[str, Any]) -> "SandboxPod":
+        """Read an object of the API server."""
+        status = body.get("status") or {}
+        container = _sandbox_container(status)
+        state = container.get("state") or {}
+        ended = state.get("terminated") or {}
+        running = state.get("running") or {}
+        return cls(
+            meta=Meta.of(body),
+            agent_uid=_owner_uid(body),
+            phase=status.get("phase", "Pending"),
+            started=bool(running or ended or (container.get("lastState") or {}).get("terminated")),
+            exit_code=ended.get("exitCode"),
+            start_time=running.get("startedAt") or ended.get("startedAt"),
+            finish_time=ended.get("finishedAt"),
+            pod_reason=_word(status.get("reason")),
+            waiting_reason=_trouble((state.get("waiting") or {}).get("reason")),
+            secret_name=_env_from(body),
+            snapshot=_snapshot(body),
+            deletion_requested=_deletion_requested(body["metadata"]),
+        )
+
+    @property
+    def taken_away(self) -> bool:
+        """Whether somebody deleted the Pod before its container had ended by itself."""
+        if self.deletion_requested is None:
+            return False
+        return self.finish_time is None or parse_time(self.finish_time) >= self.deletion_requested
+
+    def ended_at(self, fallback: datetime) -> datetime:
+        """When the container ended, as the kubelet saw it."""
+        return parse_time(self.finish_time) if self.finish_time else fallback
+
+
+def _sandbox_container(status: Mapping[str, Any]) -> Mapping[str, Any]:
+    statuses: list[Mapping[str, Any]] = status.get("containerStatuses") or []
+    return next((each for each in statuses if each.get("name") == SANDBOX), {})
+
+
+def _owner_uid(body: Mapping[str, Any]) -> str | None:
+    owners = body["metadata"].get("ownerReferences") or []
+    return next((owner["uid"] for owner in owners if owner.get("kind") == "TheazoAgent"), None)
+
+
+def _env_from(body: Mapping[str, Any]) -> str | None:
+    for container in (body.get("spec") or {}).get("containers") or []:
+        if container.get("name") == SANDBOX:
+            for source in container.get("envFrom") or []:
+                return (source.get("secretRef") or {}).get("name")
+    return None
+
+
+def _snapshot(body: Mapping[str, Any]) -> Snapshot | None:
+    text = (body["metadata"].get("annotations") or {}).get(SNAPSHOT_ANNOTATION, "")
+    try:
+        return Snapshot.model_validate_json(text)
+    except ValidationError:
+        return None  # somebody edited it: a status without it is better than none
+
+
+def _deletion_requested(metadata: Mapping[str, Any]) -> datetime | None:
+    """When the deletion was asked for: the API server's `deletionTimestamp` lies a grace period later."""
+    if "deletionTimestamp" not in metadata:
+        return None
+    return parse_time(metadata["deletionTimestamp"]) - seconds(metadata.get("deletionGracePeriodSeconds", 0))
+
+
+def _trouble(reason: object) -> str | None:
+    """Say why a container does not start, and nothing where it is only on its way: each word costs a status write."""
+    word = _word(reason)
+    return None if word in _ON_ITS_WAY else _SAME_TROUBLE.get(word or "", word)
+
+
+def _word(text: object) -> str | None:
+    return text if isinstance(text, str) and _KUBELET_WORD.fullmatch(text) else None

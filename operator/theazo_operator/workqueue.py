@@ -1,0 +1,120 @@
+"""A work queue of keys, with controller-runtime's promises.
+
+One key is never worked on twice at once; a key added while it is worked on is worked on once more; what fails is
+tried again after a growing time.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Hashable
+from datetime import timedelta
+from typing import Generic, TypeVar
+
+from theazo_operator import metrics
+from theazo_operator.kube.errors import KubeError
+
+log = logging.getLogger(__name__)
+K = TypeVar("K", bound=Hashable)
+
+_FIRST_RETRY = timedelta(milliseconds=100)
+_LAST_RETRY = timedelta(seconds=5)  # an API server that is back must not be waited for
+_LAST_BACK_OFF = timedelta(seconds=60)  # what is refused stays refused until somebody acts
+
+
+class BackOff(Exception):
+    """Raised by work that was done as far as it goes, and that only time or a person can help on."""
+
+
+class Workqueue(Generic[K]):
+    """Runs `work(key)` for each added key; what it returns is when to look again, if nothing happens before."""
+
+    def __init__(self, name: str, work: Callable[[K], Awaitable[timedelta | None]], *, workers: int) -> None:
+        self.name = name
+        self._work = work
+        self._workers = workers
+        self._ready: asyncio.Queue[K] = asyncio.Queue()
+        self._queued: set[K] = set()
+        self._active: set[K] = set()
+        self._again: set[K] = set()
+        self._held: set[K] = set()
+        self._timers: dict[K, asyncio.TimerHandle] = {}
+        self._failures: dict[K, int] = {}
+
+    def add(self, key: K) -> None:
+        """Have the key worked on soon. One that backs off keeps its time: events must not turn into a storm."""
+        if key in self._active:
+            self._again.add(key)
+        elif key not in self._queued and key not in self._held:
+            self._queued.add(key)
+            self._ready.put_nowait(key)
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self._workers):
+                group.create_task(self._worker())
+
+    async def _worker(self) -> None:
+        while True:
+            key = await self._ready.get()
+            self._queued.discard(key)
+            self._active.add(key)
+            started = time.perf_counter()
+            result = await self._attempt(key)
+            metrics.observe_reconcile(self.name, result, time.perf_counter() - started)
+            self._active.discard(key)
+            if key in self._again:
+                self._again.discard(key)
+                self.add(key)
+
+    async def _attempt(self, key: K) -> str:
+        self._cancel_timer(key)
+        context = {"controller": self.name, "object": str(key)}
+        try:
+            wake_after = await self._work(key)
+        except BackOff:
+            self._held.add(key)
+            self._wake(key, self._next_delay(key, _LAST_BACK_OFF))
+        except KubeError as error:
+            self._wake(key, self._next_delay(key, _LAST_RETRY))
+            log.warning("request failed, trying again", extra={**context, "error": str(error)})
+        except Exception as error:  # noqa: BLE001 - no object, whatever is in it, may stop the others
+            # The type and the place alone: the text of an unforeseen error could quote anything, a value too.
+            self._wake(key, self._next_delay(key, _LAST_BACK_OFF))
+            where = {"error": type(error).__name__, "at": _where(error)}
+            log.error("unexpected error, trying again", extra={**context, **where})  # noqa: TRY400
+            return "error"
+        else:
+            self._failures.pop(key, None)
+            if wake_after is not None:
+                self._wake(key, wake_after)
+            return "success"
+        return "requeue_after"
+
+    def _next_delay(self, key: K, longest: timedelta) -> timedelta:
+        failures = self._failures[key] = min(self._failures.get(key, 0) + 1, 16)
+        return min(_FIRST_RETRY * float(2 ** (failures - 1)), longest)
+
+    def _wake(self, key: K, delay: timedelta) -> None:
+        seconds = max(delay.total_seconds(), 0.0)
+        self._timers[key] = asyncio.get_running_loop().call_later(seconds, self._due, key)
+
+    def _due(self, key: K) -> None:
+        self._timers.pop(key, None)
+        self._held.discard(key)
+        self.add(key)
+
+    def _cancel_timer(self, key: K) -> None:
+        timer = self._timers.pop(key, None)
+        if timer is not None:
+            timer.cancel()
+
+
+def _where(error: BaseException) -> str:
+    """Name the line that raised: a traceback without the message, which could quote a value."""
+    trace, where = error.__traceback__, "?"
+    while trace is not None:
+        where = f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return where

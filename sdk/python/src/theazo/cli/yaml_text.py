@@ -1,0 +1,59 @@
+"""YAML as this command line reads and writes it: strictly, with texts only, and without quoting a file in an error."""
+
+import re
+from collections.abc import Hashable
+from typing import Any
+
+import yaml
+
+from theazo.cli.terminal import Refused
+
+
+class _Loader(yaml.BaseLoader):
+    """Every scalar is text: `NO` stays a name and a date keeps its digits. A key given twice is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(problem="a key is given twice", problem_mark=key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Never an alias, and nothing that another YAML version reads as anything but text."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        del data
+        return True
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: FBT001, FBT002
+        del indentless
+        super().increase_indent(flow, False)  # noqa: FBT003
+
+
+# Go's YAML library, so kubectl too, takes a bare y or n for a boolean; PyYAML doesn't, and would leave it bare.
+_Dumper.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"[yYnN]"), list("yYnN"))
+
+
+def load(text: str, where: str) -> list[Any]:
+    """Every document of `text`; all leaves are strings.
+
+    Raises:
+        Refused: if it isn't YAML, or a mapping has a key twice. The message has the line, not what is in it.
+    """
+    try:
+        return list(yaml.load_all(text, _Loader))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{where}:{mark.line + 1}" if mark else where
+        twice = getattr(error, "problem", None) == "a key is given twice"
+        raise Refused(f"{place}: {'a key is given twice' if twice else 'not valid YAML'}") from None
+    except (RecursionError, TypeError, ValueError):
+        raise Refused(f"{where}: not a manifest") from None
+
+
+def dump(document: dict[str, Any]) -> str:
+    """One document, keys in their order, each text in one line however long."""
+    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=float("inf"))

@@ -1,0 +1,71 @@
+"""What all tests on the cluster share: a connection, the product installed, and a platform for each test."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from kubernetes.client import ApiClient
+
+from hack.cluster import paths
+from tests.support.api import Api, connect
+from tests.support.cluster import OPERATOR, SYSTEM, Kubectl, bind, install, new_platform
+
+
+@pytest.fixture(scope="session")
+def kubeconfig() -> Path:
+    """The kubeconfig of the cluster that the caller brought, or else of the project's own."""
+    found = paths.kubeconfig()
+    if not found.exists():
+        pytest.fail(f"no cluster to test on: {found} is not there; run: make cluster", pytrace=False)
+    return found
+
+
+@pytest.fixture(scope="session")
+def api_client(kubeconfig: Path) -> ApiClient:
+    """The official client, as the cluster's administrator."""
+    return connect(kubeconfig)
+
+
+@pytest.fixture(scope="session")
+def api(api_client: ApiClient) -> Api:
+    """The API server as its administrator sees it."""
+    return Api(api_client)
+
+
+@pytest.fixture(scope="session")
+def kubectl(kubeconfig: Path) -> Kubectl:
+    """kubectl as the cluster's administrator: `kubectl(*args, input=None)` returns stdout."""
+    return Kubectl(kubeconfig)
+
+
+@pytest.fixture(scope="session")
+def installed(kubectl: Kubectl, api: Api, request: pytest.FixtureRequest) -> None:
+    """The product, installed as its users install it, but without a running operator.
+
+    So a test has the cluster to itself or runs an operator of its own. Parametrize it indirectly with 1 for the
+    Deployment as users have it.
+    """
+    install(kubectl, api, replicas=getattr(request, "param", 0))
+
+
+@pytest.fixture
+def platform(installed: None, api: Api) -> Iterator[str]:  # noqa: ARG001 - it has to be there
+    """A platform of the test's own: its name, which is also the namespace's."""
+    with new_platform(api) as name:
+        yield name
+
+
+@pytest.fixture(scope="session")
+def operator(installed: None, api: Api) -> Api:  # noqa: ARG001 - it has to be there
+    """The API server as the operator sees it, with a token of its own ServiceAccount."""
+    return api.with_token(api.token_of(SYSTEM, OPERATOR))
+
+
+@pytest.fixture
+def tenant(platform: str, api: Api) -> Api:
+    """The API server as the platform's own administrator sees it: all that a namespace's owner usually may do."""
+    api.create(
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "tenant", "namespace": platform}}
+    ).ok()
+    bind(api, platform, "tenant", "admin", (platform, "tenant"))
+    return api.with_token(api.token_of(platform, "tenant"))
