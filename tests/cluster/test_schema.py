@@ -1,18 +1,15 @@
 """The API server takes good manifests of the three kinds and refuses wrong ones, each with what to do."""
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.support.api import Api, Manifest, path
-from tests.support.cluster import Kubectl, KubectlError
-from tests.support.manifests import HEADER, LONGEST, agent, ciphertext, condition, entry, secret, session
+from tests.support.manifests import HEADER, LONGEST, agent, ciphertext, entry, secret, session
 from tests.support.wrong import WRONG, Wrong
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("installed")]
-Make = Callable[..., Manifest]
 
 
 def test_there_are_enough_wrong_manifests() -> None:
@@ -50,7 +47,13 @@ GOOD = {
         args=[""],
         resources={
             "requests": {"cpu": "500m", "memory": 1000},
-            "limits": {"cpu": 1, "memory": "1Ki", "example.com/gpu": 0, "ephemeral-storage": "1e3", "hugepages-2Mi": "2Mi"},
+            "limits": {
+                "cpu": 1,
+                "memory": "1Ki",
+                "example.com/gpu": 0,
+                "ephemeral-storage": "1e3",
+                "hugepages-2Mi": "2Mi",
+            },
         },
         restartPolicy="OnFailure",
         activeDeadlineSeconds=2_147_483_647,
@@ -102,10 +105,6 @@ def test_a_value_that_was_not_sealed_is_neither_kept_nor_repeated(api: Api, plat
     for reply in (strict, lax):
         assert "canary" not in json.dumps(reply.body), reply
     assert "canary" not in json.dumps(api.get(path("TheazoSecret", platform)).body)
-
-
-def changed(made: Manifest, **spec: Any) -> Manifest:
-    return made | {"spec": made["spec"] | spec}
 
 
 @pytest.mark.parametrize(

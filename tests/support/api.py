@@ -69,16 +69,15 @@ class Reply:
 class Api:
     """The API server as one user sees it. No request raises for a refusal, since refusals are what tests ask for."""
 
-    def __init__(self, client: ApiClient, token: str | None = None) -> None:
+    def __init__(self, client: ApiClient) -> None:
         self._client = client
-        self._headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
 
     def with_token(self, token: str) -> "Api":
-        """The same API server for the bearer of a token, without the credentials of this user."""
+        """The same API server for the bearer of a token, without the credentials of this user; anonymous if empty."""
         configuration = copy(self._client.configuration)
-        configuration.cert_file = configuration.key_file = None
-        configuration.api_key, configuration.refresh_api_key_hook = {}, None
-        return Api(ApiClient(configuration), token)
+        configuration.cert_file = configuration.key_file = configuration.refresh_api_key_hook = None
+        configuration.api_key = {"BearerToken": f"Bearer {token}"} if token else {}
+        return Api(ApiClient(configuration))
 
     def request(
         self,
@@ -90,10 +89,14 @@ class Api:
         content_type: str = "application/json",
     ) -> Reply:
         """Send one request. A watch answers with the first event, if it is let through."""
-        url = self._client.configuration.host + where + (f"?{urlencode(query)}" if query else "")
-        headers = self._headers | {"Content-Type": content_type}
+        configuration = self._client.configuration
+        url = configuration.host + where + (f"?{urlencode(query)}" if query else "")
+        headers = {"Accept": "application/json", "Content-Type": content_type}
+        # Certificates come with the connection; a token has to be put into each raw request.
+        if token := configuration.get_api_key_with_prefix("BearerToken", alias="authorization"):
+            headers["Authorization"] = token
         response = self._client.call_api(method, url, headers, body, _request_timeout=30)
-        text: bytes = response.read() or b"{}"  # type: ignore[no-untyped-call]  # the client has no types here
+        text: bytes = response.read() or b"{}"
         return Reply(response.status, json.loads(text.splitlines()[0]))
 
     def get(self, where: str, **query: str) -> Reply:
@@ -135,5 +138,5 @@ class Api:
 
 def connect(kubeconfig: Path) -> ApiClient:
     """The official client for a kubeconfig's user."""
-    client: ApiClient = new_client_from_config(str(kubeconfig))  # type: ignore[no-untyped-call]  # nor here
+    client: ApiClient = new_client_from_config(str(kubeconfig))
     return client

@@ -109,7 +109,11 @@ def fake_cluster(directory: Path) -> Iterator[Api]:
             self.end_headers()
             self.wfile.write(raw)
 
-        do_PATCH = do_DELETE = do_GET
+        def do_PATCH(self) -> None:
+            self.do_GET()
+
+        def do_DELETE(self) -> None:
+            self.do_GET()
 
         def log_message(self, *_: object) -> None:
             """Nothing: the tests look at standard error."""

@@ -63,7 +63,9 @@ SECRETS = [
     Wrong("updated-at-no-zone", entries(updatedAt="2026-05-01T10:00:00"), "KEY.updatedAt", "of type date-time"),
     Wrong("updated-at-number", entries(updatedAt=1_700_000_000), "KEY.updatedAt", "of type date-time"),
     Wrong("not-sealed", entries(sealed="sk-live-" + "x" * 2000), "ciphertext", "Seal it with `theazo seal`"),
-    Wrong("other-suite", entries(sealed=SHORTEST.replace("xwing", "x25519")), "ciphertext", "must begin with thz1.xwing"),
+    Wrong(
+        "other-suite", entries(sealed=SHORTEST.replace("xwing", "x25519")), "ciphertext", "must begin with thz1.xwing"
+    ),
     Wrong("other-version", entries(sealed=SHORTEST.replace("thz1", "thz2")), "ciphertext", "must begin with thz1."),
     Wrong("cut-off", entries(sealed=SHORTEST[:-1]), "ciphertext", "cut off, or its value is not sealed. Seal"),
     Wrong("folded", entries(sealed=SHORTEST + " AA"), "ciphertext", "has white space in it. Put it on one line"),
@@ -82,7 +84,9 @@ SECRETS = [
         "must have at most 256 items",
     ),
     *(
-        Wrong(f"name-{name_id}", secret(entries={name: entry()}), "spec.encryptedData", "a secret's name must be letters")
+        Wrong(
+            f"name-{name_id}", secret(entries={name: entry()}), "spec.encryptedData", "a secret's name must be letters"
+        )
         for name_id, name in (
             ("empty", ""),
             ("digit-first", "1KEY"),
@@ -95,7 +99,9 @@ SECRETS = [
         )
     ),
     *(
-        Wrong(f"reserved-{name}", secret(entries={name: entry()}), "spec.encryptedData", "a reserved name, such as PATH")
+        Wrong(
+            f"reserved-{name}", secret(entries={name: entry()}), "spec.encryptedData", "a reserved name, such as PATH"
+        )
         for name in ("PATH", "HOME", "_", "LD_PRELOAD", "PYTHONSTARTUP", "NODE_OPTIONS", "KUBERNETES_X", "THEAZO_X")
     ),
 ]
@@ -110,7 +116,9 @@ AGENTS = [
     Wrong("compute-image", agent(compute="python:3.13"), "spec.compute", "must be the name of a PodTemplate"),
     Wrong("compute-path", agent(compute="../python"), "spec.compute", "must be the name of a PodTemplate"),
     Wrong("compute-too-long", agent(compute="c" * 64), "spec.compute", "may not be more than 63"),
-    Wrong("secrets-texts", agent() | {"spec": agent()["spec"] | {"secrets": ["KEY"]}}, "spec.secrets[0]", "of type object"),
+    Wrong(
+        "secrets-texts", agent() | {"spec": agent()["spec"] | {"secrets": ["KEY"]}}, "spec.secrets[0]", "of type object"
+    ),
     Wrong("secrets-twice", agent(secrets=["KEY", "KEY"]), "spec.secrets[1]", "Duplicate value"),
     Wrong("secrets-257", agent(secrets=[f"K{i}" for i in range(257)]), "spec.secrets", "must have at most 256 items"),
     Wrong("secret-no-name", agent(secrets=[{"from": "KEY"}]), "spec.secrets[0].name", "Required value"),

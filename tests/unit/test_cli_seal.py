@@ -13,6 +13,7 @@ from theazo.sealing import Binding
 
 KEY_PATH = "/api/v1/namespaces/theazo-system/configmaps/sealing-key-acme"
 SESSIONS = "/apis/theazo.dev/v1alpha1/namespaces/acme/theazosessions"
+Arguments = tuple[str | Path, ...]
 TARGET = ("-n", "acme", "--session", "demo")
 
 
@@ -32,7 +33,7 @@ def key_file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def offline(key_file: Path) -> tuple[str | Path, ...]:
+def offline(key_file: Path) -> Arguments:
     return ("seal", *TARGET, "--sealing-id", "id-1", "--public-key", key_file, "--kubeconfig", "/nowhere")
 
 
@@ -54,7 +55,7 @@ def refused(result: Result, *words: str, code: int = 1) -> None:
     assert all(word in result.err for word in words), result.err
 
 
-def test_an_env_file_becomes_a_theazosecret(offline: tuple[str, ...], tmp_path: Path) -> None:
+def test_an_env_file_becomes_a_theazosecret(offline: Arguments, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("OPENAI_API_KEY=sk-1\nPEM='a\nb\n'\nY=yes\n")
     result = theazo(*offline, "--env-file", tmp_path / ".env")
     assert result.code == 0
@@ -69,12 +70,12 @@ def test_an_env_file_becomes_a_theazosecret(offline: tuple[str, ...], tmp_path: 
         assert len(entry["updatedAt"]) == len("2026-01-01T00:00:00.000000Z")
 
 
-def test_names_that_other_yaml_takes_for_booleans_are_quoted(offline: tuple[str, ...]) -> None:
+def test_names_that_other_yaml_takes_for_booleans_are_quoted(offline: Arguments) -> None:
     out = theazo(*offline, "--env-file", "-", stdin=b"Y=1\nn=2\nNO=3\nnull=4\n").out
     assert all(f"\n    '{name}':\n" in out for name in ("Y", "n", "NO", "null"))
 
 
-def test_sources_add_up_in_order(offline: tuple[str, ...], tmp_path: Path) -> None:
+def test_sources_add_up_in_order(offline: Arguments, tmp_path: Path) -> None:
     (tmp_path / "a").write_text("A=1")
     (tmp_path / "b").write_text("B=2")
     arguments = ("--from-env", "D", "--env-file", tmp_path / "a", "--env-file", tmp_path / "b", "--stdin", "C")
@@ -94,7 +95,7 @@ def test_sources_add_up_in_order(offline: tuple[str, ...], tmp_path: Path) -> No
     ],
 )
 def test_stdin_loses_one_newline_at_most(
-    offline: tuple[str, ...], stdin: bytes, options: tuple[str, ...], value: bytes
+    offline: Arguments, stdin: bytes, options: tuple[str, ...], value: bytes
 ) -> None:
     result = theazo(*offline, "--stdin", "A", *options, stdin=stdin)
     assert opened(result.manifest, "id-1") == {"A": value}
@@ -143,7 +144,7 @@ def test_a_session_that_is_not_there(api: Api) -> None:
 def test_without_a_cluster_the_way_out_is_named(tmp_path: Path, key_file: Path) -> None:
     with fake_cluster(tmp_path) as api:
         pass  # and now nobody listens there
-    arguments = ("seal", *TARGET, "--public-key", key_file, "--stdin", "A")
+    arguments: Arguments = ("seal", *TARGET, "--public-key", key_file, "--stdin", "A")
     result = theazo(*arguments, "--kubeconfig", api.kubeconfig, stdin=b"v")
     refused(result, "Connection refused", "--sealing-id ID", "--public-key FILE")
     refused(theazo(*arguments, "--kubeconfig", tmp_path / "none", stdin=b"v"), "no usable kubeconfig", "--sealing-id")
@@ -244,7 +245,7 @@ def test_a_key_file_with_no_key(tmp_path: Path, raw: bytes, word: str) -> None:
     refused(theazo(*arguments, "--public-key", tmp_path, stdin=b"v"), "directory")
 
 
-def test_a_pinned_fingerprint(offline: tuple[str, ...], tmp_path: Path) -> None:
+def test_a_pinned_fingerprint(offline: Arguments, tmp_path: Path) -> None:
     arguments = (*offline, "--stdin", "A", "-f", tmp_path / "out.yaml", "--fingerprint")
     other = "0" * 16
     refused(theazo(*arguments, other, stdin=b"v"), KEY.key_id, other, "nothing was sealed")
@@ -253,7 +254,7 @@ def test_a_pinned_fingerprint(offline: tuple[str, ...], tmp_path: Path) -> None:
     assert theazo(*arguments, KEY.key_id.upper(), stdin=b"v").code == 0
 
 
-def test_a_wrong_fingerprint_is_found_before_a_value_is_read(offline: tuple[str, ...]) -> None:
+def test_a_wrong_fingerprint_is_found_before_a_value_is_read(offline: Arguments) -> None:
     result = theazo(*offline, "--env-file", "/nowhere", "--fingerprint", "0" * 16)
     refused(result, "nothing was sealed")
     assert "cannot read" not in result.err
@@ -270,7 +271,8 @@ def test_a_wrong_fingerprint_is_found_before_a_value_is_read(offline: tuple[str,
         ((*TARGET, "--env-file", "-", "--env-file", "-"), "read once"),
         ((*TARGET, "--stdin", "A", "--stdin", "B"), "--stdin is given more than once"),
         ((*TARGET, "--prompt", "A", "--keep-newline"), "goes with --stdin"),
-        ((*TARGET, "--stdin", "A", "-f", "-"), "--file takes a path"),
+        ((*TARGET, "--stdin", "A", "--file=-"), "--file takes a path"),
+        ((*TARGET, "--stdin", "A", "-f", "-"), "--file is missing or has no value"),
         (("-n", "Acme", "--session", "a", "--stdin", "A"), "a platform's name"),
         (("-n", "acme", "--session", "a" * 53, "--stdin", "A"), "a session's name"),
         (("-n", "acme", "--user", "", "--stdin", "A"), "a user has 1"),
@@ -284,7 +286,7 @@ def test_a_wrong_command_line_is_answered_with_2(arguments: tuple[str, ...], wor
     refused(theazo("seal", *arguments), word, code=2)
 
 
-def test_everything_wrong_is_told_at_once_and_nothing_is_sealed(offline: tuple[str, ...], tmp_path: Path) -> None:
+def test_everything_wrong_is_told_at_once_and_nothing_is_sealed(offline: Arguments, tmp_path: Path) -> None:
     path = tmp_path / ".env"
     path.write_text("GOOD=1\nPATH=/x\nEMPTY=\nlower-case=1\nGOOD=2\n\nLONG=" + "x" * 65537)
     arguments = ("--env-file", path, "--from-env", "UNSET_1", "--from-env", "GOOD", "--stdin", "NUL")
@@ -304,11 +306,11 @@ def test_everything_wrong_is_told_at_once_and_nothing_is_sealed(offline: tuple[s
     assert not (tmp_path / "out").exists()
 
 
-def test_an_env_file_with_nothing_in_it(offline: tuple[str, ...]) -> None:
+def test_an_env_file_with_nothing_in_it(offline: Arguments) -> None:
     refused(theazo(*offline, "--env-file", "-", stdin=b"# nothing\n"), "nothing to seal")
 
 
-def test_an_input_without_end_is_not_read_to_it(offline: tuple[str, ...]) -> None:
+def test_an_input_without_end_is_not_read_to_it(offline: Arguments) -> None:
     refused(theazo(*offline, "--env-file", "/dev/zero"), "longer than 4 MiB")
     refused(theazo(*offline, "--stdin", "A", stdin=b"x" * (4 * 1024**2 + 1)), "longer than 4 MiB")
 

@@ -72,7 +72,7 @@ async def _from_secret(kube: Kube, namespace: str, *, something_published: bool)
     body = {
         "apiVersion": "v1",
         "kind": "Secret",
-        "type": "theazo.dev/master-key",
+        "type": "Opaque",
         "metadata": {"name": MASTER_KEY, "namespace": namespace, "labels": {MANAGED_BY_LABEL: MANAGED_BY}},
         "data": {_FIRST: encoded},
     }

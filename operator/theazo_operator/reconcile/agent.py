@@ -5,7 +5,7 @@ plan      finished? → its Pod tells → its Pod is gone → something is missi
 act       the controller carries the plan out, then writes the status: see controllers/agents.py
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -58,6 +58,8 @@ NOTHING = Plan()
 def plan(seen: Observed) -> Plan:
     """Decide the next step of an agent."""
     agent, session = seen.agent, seen.session
+    if seen.pod is not None and seen.pod.agent_uid != agent.meta.uid:
+        seen = replace(seen, pod=None)  # a namesake: only the POST of our own Pod has to do with it
     if agent.meta.deleting:
         return NOTHING  # garbage collection takes Pod and Secret: both carry the owner since their creation
     if _session_gone(agent, session):
@@ -69,7 +71,7 @@ def plan(seen: Observed) -> Plan:
     if agent.spec is None:
         return Plan(status=progress.stuck(agent, seen.now, Reason.INVALID_SPEC, _INVALID_SPEC))
     pod, recorded = seen.pod, agent.status.get("podUID")
-    if pod is not None and pod.agent_uid == agent.meta.uid and recorded in {None, pod.meta.uid}:
+    if pod is not None and recorded in {None, pod.meta.uid}:
         return _follow_pod(agent, agent.spec, pod, seen.now)
     return Plan(pod_lost=True) if recorded is not None else _start(seen, agent.spec)
 
@@ -79,8 +81,11 @@ _INVALID_SPEC = "spec can't be read by this version of the operator: compare it 
 
 
 def _session_gone(agent: Agent, session: Session | None) -> bool:
-    """Only a session that this agent was once seen with can be gone; one that never was there is waited for."""
-    recorded = agent.status.get("sessionUID")
+    """Only a session that this agent was once seen with can be gone; one that never was there is waited for.
+
+    Of an agent whose spec can't be read nobody knows the session, and what can't be known deletes nothing.
+    """
+    recorded = agent.status.get("sessionUID") if agent.spec is not None else None
     return recorded is not None and (session is None or session.meta.uid != recorded)
 
 

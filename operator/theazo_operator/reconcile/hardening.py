@@ -15,6 +15,7 @@ _HOST_FIELDS = ("hostNetwork", "hostPID", "hostIPC")
 # A process of another container could read the sandbox's environment from /proc.
 _SHARING_FIELDS = ("shareProcessNamespace",)
 _TOKEN_FIELDS = ("serviceAccountName", "serviceAccount", "automountServiceAccountToken")
+_SELINUX_TYPES = frozenset({"", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"})
 _VOLUMES = frozenset({"emptyDir", "configMap", "downwardAPI", "persistentVolumeClaim", "ephemeral", "image"})
 _PROJECTIONS = frozenset({"configMap", "downwardAPI"})
 _NONROOT = 65532
@@ -85,9 +86,15 @@ def _container_problems(container: Mapping[str, Any]) -> Iterator[str]:
     for variable in container.get("env") or ():
         if "secretKeyRef" in (variable.get("valueFrom") or {}):
             yield f"env {variable.get('name')} of container {name} (secretKeyRef)"
+    # The kubelet expands it with the container's environment: a value would become the name of a directory.
+    if name == SANDBOX and any(mount.get("subPathExpr") for mount in container.get("volumeMounts") or ()):
+        yield f"subPathExpr of container {name}"
     if any(port.get("hostPort") for port in container.get("ports") or ()):
         yield f"hostPort of container {name}"
-    context = container.get("securityContext") or {}
+    yield from _privilege_problems(name, container.get("securityContext") or {})
+
+
+def _privilege_problems(name: object, context: Mapping[str, Any]) -> Iterator[str]:
     for field in ("privileged", "allowPrivilegeEscalation"):
         if context.get(field):
             yield f"{field} of container {name}"
@@ -109,6 +116,13 @@ def _user_problems(where: str, context: Mapping[str, Any]) -> Iterator[str]:
         yield f"seccompProfile in {where}"
     if context.get("sysctls"):
         yield f"sysctls in {where}"
+    if (context.get("appArmorProfile") or {}).get("type") == "Unconfined":
+        yield f"appArmorProfile in {where}"
+    selinux = context.get("seLinuxOptions") or {}
+    if selinux.get("user") or selinux.get("role") or selinux.get("type", "") not in _SELINUX_TYPES:
+        yield f"seLinuxOptions in {where}"
+    if (context.get("windowsOptions") or {}).get("hostProcess"):
+        yield f"windowsOptions.hostProcess in {where}"
 
 
 def _check_conflicts(spec: Mapping[str, Any], variables: Collection[str]) -> None:

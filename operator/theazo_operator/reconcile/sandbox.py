@@ -67,7 +67,8 @@ def build(agent: Agent, spec: AgentSpec, session: Session, compute: Compute, res
         MANAGED_BY_LABEL: MANAGED_BY,
     }
     secret = _pod_secret(agent, labels, resolved) if resolved else None
-    pod_spec = harden(compute, {each.record.name for each in resolved})
+    # All declared names, also of optional secrets that are not there: a template's value must not pass for one.
+    pod_spec = harden(compute, {each.name for each in spec.secrets})
     container = sandbox_container(pod_spec)
     _apply_agent(pod_spec, container, spec)
     if secret is not None:

@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from theazo_operator.resources.meta import Meta, Record
+from theazo_operator.resources.conditions import read_status
+from theazo_operator.resources.meta import Meta, Record, number, time, word
 
 FINISHED_PHASES = frozenset({"Succeeded", "Failed"})
+Seconds = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 
 class SessionRef(Record):
@@ -40,10 +42,10 @@ class AgentSpec(Record):
     args: tuple[str, ...] | None = None
     resources: dict[str, dict[str, str | int]] | None = None
     restart_policy: Literal["Never", "OnFailure", "Always"] = "Never"
-    active_deadline_seconds: int | None = None
-    ttl_seconds_after_finished: int | None = None
-    secrets_deadline_seconds: int = 300
-    start_deadline_seconds: int = 300
+    active_deadline_seconds: Seconds | None = None
+    ttl_seconds_after_finished: Seconds | None = None
+    secrets_deadline_seconds: Seconds = 300
+    start_deadline_seconds: Seconds = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +58,12 @@ class Agent:
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> "Agent":
-        """Read an object of the API server. Never raises on a bad spec: that becomes a condition."""
+        """Read an object of the API server. Never raises: a bad spec becomes a condition, a bad status is forgotten."""
         try:
             spec = AgentSpec.model_validate(body.get("spec") or {})
         except ValidationError:
             spec = None
-        return cls(meta=Meta.of(body), spec=spec, status=body.get("status") or {})
+        return cls(meta=Meta.of(body), spec=spec, status=_status(body))
 
     @property
     def finished(self) -> bool:
@@ -77,5 +79,21 @@ class Agent:
     def holds_pod_secret(self) -> bool:
         """Whether, by the record, a pod-scoped Secret of this agent still lives."""
         phase, created = self.status.get("phase"), "podUID" in self.status
+        if self.spec is not None and not self.spec.secrets:
+            return False
         keeps_it_running = self.spec is not None and self.spec.restart_policy != "Never"
         return created and (phase == "Pending" or (phase == "Running" and keeps_it_running))
+
+
+def _status(body: Mapping[str, Any]) -> dict[str, Any]:
+    return read_status(
+        body,
+        phase=word,
+        sessionUID=word,
+        podName=word,
+        podUID=word,
+        exitCode=number,
+        firstObservedTime=time,
+        startTime=time,
+        finishTime=time,
+    )

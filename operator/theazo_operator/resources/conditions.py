@@ -3,16 +3,17 @@
 Work under way is `Reconciling=True`. What a person must fix is `Ready=False` and `Stalled=True`. At rest both are gone.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from typing import Any
 
 from theazo_operator.reasons import Reason
-from theazo_operator.resources.meta import format_time
+from theazo_operator.resources.meta import format_time, mapping, rows, time
 
 MAX_MESSAGE = 1024
+_KNOWN_REASONS = frozenset(Reason)
 
 
 class Health(Enum):
@@ -67,16 +68,38 @@ def _write(condition: Condition, before: Mapping[str, Any] | None, generation: i
     }
 
 
+def read_status(body: Mapping[str, Any], **readers: Callable[[object], object]) -> dict[str, Any]:
+    """Read a status that others may have written: a field or condition that can't be read counts as not there.
+
+    Args:
+        body: the object.
+        readers: for each field that decisions are made from, what gives None where it can't be read.
+    """
+    status = {
+        name: value
+        for name, value in mapping(body.get("status")).items()
+        if name not in readers or readers[name](value) is not None
+    }
+    if "conditions" in status:
+        status["conditions"] = [row for row in rows(status["conditions"]) if _readable(row)]
+    return status
+
+
+def _readable(row: Mapping[str, Any]) -> bool:
+    texts = (row.get(name) for name in ("type", "status", "reason", "message"))
+    return all(isinstance(each, str) for each in texts) and time(row.get("lastTransitionTime")) is not None
+
+
 def find(status: Mapping[str, Any], kind: str) -> Mapping[str, Any] | None:
     """Look up a recorded condition."""
     return next((row for row in status.get("conditions") or () if row.get("type") == kind), None)
 
 
 def recall(status: Mapping[str, Any], *kinds: str) -> list[Condition]:
-    """Read recorded conditions back, to keep them."""
+    """Read recorded conditions back, to keep them; but for reasons that only another version knows."""
     rows = (find(status, kind) for kind in kinds)
     return [
         Condition(row["type"], status=row["status"] == "True", reason=Reason(row["reason"]), message=row["message"])
         for row in rows
-        if row is not None
+        if row is not None and row["reason"] in _KNOWN_REASONS
     ]

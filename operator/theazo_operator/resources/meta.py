@@ -25,6 +25,8 @@ ARGO_IGNORE_HEALTH_ANNOTATION = "argocd.argoproj.io/ignore-healthcheck"
 
 # An object with one of these is in a Git repository: deleting it would make the tool apply it again.
 _TRACKING_KEYS = ("argocd.argoproj.io/tracking-id", "argocd.argoproj.io/instance", "app.kubernetes.io/instance")
+# Years that leave room for any `…Seconds` to be added: Python's calendar ends at 9999.
+_EARLIEST, _LATEST = 1970, 9000
 _TRACKING_PREFIXES = ("kustomize.toolkit.fluxcd.io/", "helm.toolkit.fluxcd.io/")
 
 
@@ -83,6 +85,36 @@ class Meta:
 def _is_tracked(metadata: Mapping[str, Any]) -> bool:
     keys = [*(metadata.get("labels") or ()), *(metadata.get("annotations") or ())]
     return any(key in _TRACKING_KEYS or key.startswith(_TRACKING_PREFIXES) for key in keys)
+
+
+def mapping(value: object) -> Mapping[str, Any]:
+    """Read what should be a JSON object; anything else counts as an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def rows(value: object) -> list[Mapping[str, Any]]:
+    """Read what should be a list of JSON objects; anything else in it, or in its place, is left out."""
+    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
+
+
+def word(value: object) -> str | None:
+    """Read what should be a text that says something."""
+    return value if isinstance(value, str) and value else None
+
+
+def number(value: object) -> int | None:
+    """Read what should be a number of at most 63 bits."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 63 else None
+
+
+def time(value: object) -> str | None:
+    """Read what should be an RFC 3339 time of this era, as text that `parse_time` reads."""
+    try:
+        moment = parse_time(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    within = moment is not None and moment.tzinfo is not None and _EARLIEST <= moment.year <= _LATEST
+    return value if within and isinstance(value, str) else None
 
 
 def parse_time(text: str) -> datetime:

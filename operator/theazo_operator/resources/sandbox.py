@@ -3,18 +3,34 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from pydantic import Field, ValidationError
 
-from theazo_operator.resources.meta import SNAPSHOT_ANNOTATION, Meta, Record, parse_time, seconds
+from theazo import rules
+from theazo_operator.resources.meta import (
+    SNAPSHOT_ANNOTATION,
+    Meta,
+    Record,
+    mapping,
+    number,
+    parse_time,
+    rows,
+    seconds,
+    time,
+    word,
+)
 
 SANDBOX = "sandbox"
 # Only what the kubelet itself says, as one CamelCase word: a container's message could hold anything that it printed.
 _ON_ITS_WAY = frozenset({"ContainerCreating", "PodInitializing"})
 _SAME_TROUBLE = {"ErrImagePull": "ImagePullBackOff"}  # the kubelet goes to and fro between the two
 _KUBELET_WORD = re.compile(r"[A-Z][A-Za-z]{1,59}")
+_MAX_UID, _MAX_TIME = 64, 40  # characters, as in the schema
+_SCHEMA_TIME = re.compile(
+    r"\d{4}-\d\d-\d\dT([01]\d|2[0-3])(:[0-5]\d){2}([.]\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +43,7 @@ class Compute:
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> "Compute":
         """Read an object of the API server."""
-        return cls(meta=Meta.of(body), template=body.get("template") or {})
+        return cls(meta=Meta.of(body), template=mapping(body.get("template")))
 
 
 class ComputeRef(Record):
@@ -83,21 +99,21 @@ class SandboxPod:
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> "SandboxPod":
         """Read an object of the API server."""
-        status = body.get("status") or {}
+        status = mapping(body.get("status"))
         container = _sandbox_container(status)
-        state = container.get("state") or {}
-        ended = state.get("terminated") or {}
-        running = state.get("running") or {}
+        state = mapping(container.get("state"))
+        ended = mapping(state.get("terminated"))
+        running = mapping(state.get("running"))
         return cls(
             meta=Meta.of(body),
             agent_uid=_owner_uid(body),
-            phase=status.get("phase", "Pending"),
-            started=bool(running or ended or (container.get("lastState") or {}).get("terminated")),
-            exit_code=ended.get("exitCode"),
-            start_time=running.get("startedAt") or ended.get("startedAt"),
-            finish_time=ended.get("finishedAt"),
+            phase=word(status.get("phase")) or "Pending",
+            started=bool(running or ended or mapping(container.get("lastState")).get("terminated")),
+            exit_code=number(ended.get("exitCode")),
+            start_time=time(running.get("startedAt")) or time(ended.get("startedAt")),
+            finish_time=time(ended.get("finishedAt")),
             pod_reason=_word(status.get("reason")),
-            waiting_reason=_trouble((state.get("waiting") or {}).get("reason")),
+            waiting_reason=_trouble(mapping(state.get("waiting")).get("reason")),
             secret_name=_env_from(body),
             snapshot=_snapshot(body),
             deletion_requested=_deletion_requested(body["metadata"]),
@@ -116,8 +132,7 @@ class SandboxPod:
 
 
 def _sandbox_container(status: Mapping[str, Any]) -> Mapping[str, Any]:
-    statuses: list[Mapping[str, Any]] = status.get("containerStatuses") or []
-    return next((each for each in statuses if each.get("name") == SANDBOX), {})
+    return next((each for each in rows(status.get("containerStatuses")) if each.get("name") == SANDBOX), {})
 
 
 def _owner_uid(body: Mapping[str, Any]) -> str | None:
@@ -126,19 +141,47 @@ def _owner_uid(body: Mapping[str, Any]) -> str | None:
 
 
 def _env_from(body: Mapping[str, Any]) -> str | None:
-    for container in (body.get("spec") or {}).get("containers") or []:
+    for container in rows(mapping(body.get("spec")).get("containers")):
         if container.get("name") == SANDBOX:
-            for source in container.get("envFrom") or []:
-                return (source.get("secretRef") or {}).get("name")
+            for source in rows(container.get("envFrom")):
+                return word(mapping(source.get("secretRef")).get("name"))
     return None
 
 
 def _snapshot(body: Mapping[str, Any]) -> Snapshot | None:
     text = (body["metadata"].get("annotations") or {}).get(SNAPSHOT_ANNOTATION, "")
     try:
-        return Snapshot.model_validate_json(text)
+        snapshot = Snapshot.model_validate_json(text)
     except ValidationError:
         return None  # somebody edited it: a status without it is better than none
+    return snapshot if _fits_status(snapshot) else None
+
+
+def _fits_status(snapshot: Snapshot) -> bool:
+    """Whether the schema of TheazoAgent takes it: what it refuses would keep the whole status from saying more."""
+    compute, names = snapshot.compute, [each.name for each in snapshot.secrets]
+    limited = [
+        (snapshot.session_uid, _MAX_UID),
+        (compute.name, rules.MAX_PLATFORM),
+        (compute.namespace, rules.MAX_PLATFORM),
+        (compute.resource_version, _MAX_UID),
+        *((text, rules.MAX_NAME) for each in snapshot.secrets for text in (each.name, each.source)),
+        *((each.updated_at, _MAX_TIME) for each in snapshot.secrets),
+    ]
+    return (
+        len(set(names)) == len(names) <= rules.MAX_NAMES
+        and all(len(text) <= longest for text, longest in limited)
+        and all(_is_schema_time(each.updated_at) for each in snapshot.secrets)
+    )
+
+
+def _is_schema_time(text: str) -> bool:
+    """Judge as the schema's `date-time` does, which knows spellings that `datetime` does not."""
+    try:
+        date.fromisoformat(text[:10])
+    except ValueError:
+        return False
+    return _SCHEMA_TIME.fullmatch(text) is not None
 
 
 def _deletion_requested(metadata: Mapping[str, Any]) -> datetime | None:

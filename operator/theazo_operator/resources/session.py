@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from theazo_operator.resources.meta import Meta, seconds
+from theazo_operator.resources.conditions import read_status
+from theazo_operator.resources.meta import Meta, mapping, number, seconds, word
+
+_LONGEST_TTL = 31_536_000  # seconds; the schema's bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +23,13 @@ class Session:
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> "Session":
         """Read an object of the API server. The sealing id defaults to the session's own name."""
-        meta, spec = Meta.of(body), body.get("spec") or {}
-        ttl = spec.get("ttlSeconds")
+        meta, spec = Meta.of(body), mapping(body.get("spec"))
+        ttl = number(spec.get("ttlSeconds"))
         return cls(
             meta=meta,
-            sealing_id=spec.get("sealingId") or meta.key.name,
-            expires=None if ttl is None else meta.created + seconds(ttl),
-            status=body.get("status") or {},
+            sealing_id=word(spec.get("sealingId")) or meta.key.name,
+            expires=None if ttl is None else meta.created + seconds(min(ttl, _LONGEST_TTL)),
+            status=read_status(body),
         )
 
     def expired(self, now: datetime) -> bool:
@@ -47,12 +50,13 @@ class SecretRecord:
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> "SecretRecord":
         """Read an object of the API server."""
-        status = body.get("status") or {}
+        status = mapping(body.get("status"))
+        key_ids = status.get("keyIds")
         return cls(
             meta=Meta.of(body),
-            observed_generation=status.get("observedGeneration", 0),
-            session_uid=status.get("sessionUID"),
-            key_ids=tuple(status.get("keyIds") or ()),
+            observed_generation=number(status.get("observedGeneration")) or 0,
+            session_uid=word(status.get("sessionUID")),
+            key_ids=tuple(each for each in key_ids if isinstance(each, str)) if isinstance(key_ids, list) else (),
             failing=bool(status.get("failingCount")),
         )
 
@@ -77,9 +81,13 @@ class TheazoSecret:
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> "TheazoSecret":
         """Read an object of the API server."""
-        sealed = (body.get("spec") or {}).get("encryptedData") or {}
-        entries = {
-            name: Entry(name, str(entry.get("ciphertext", "")), str(entry.get("updatedAt", "")))
-            for name, entry in sealed.items()
-        }
-        return cls(meta=Meta.of(body), entries=entries, status=body.get("status") or {})
+        sealed = mapping(mapping(body.get("spec")).get("encryptedData"))
+        return cls(
+            meta=Meta.of(body),
+            entries={name: _entry(name, mapping(entry)) for name, entry in sealed.items()},
+            status=read_status(body),
+        )
+
+
+def _entry(name: str, entry: Mapping[str, Any]) -> Entry:
+    return Entry(name, word(entry.get("ciphertext")) or "", word(entry.get("updatedAt")) or "")

@@ -160,8 +160,8 @@ def _problems(document: object, name: str, namespace: str) -> list[str]:
 
 
 def _mapping(found: object) -> dict[str, Any]:
-    """A field that holds fields; an empty one reads as an empty text."""
-    if found is None or found == "":
+    """A field that holds fields. All leaves are texts, also what YAML has for nothing."""
+    if found in (None, "", "~", "null"):
         return {}
     if not isinstance(found, dict):
         raise TypeError

@@ -222,13 +222,13 @@ def _platforms(cluster: Cluster, operator_namespace: str) -> list[Platform]:
 
 def _row(platform: Platform, *, wide: bool) -> tuple[str, ...]:
     bound = "yes" if platform.bound else "no"
-    cells = (platform.name, _age(platform.createdAt), platform.fingerprint or "<none>", bound)
+    cells = (platform.name, _age(platform.createdAt, datetime.now(UTC)), platform.fingerprint or "<none>", bound)
     return (*cells, platform.phase, platform.suite or "<none>") if wide else cells
 
 
-def _age(created: str) -> str:
-    """How long ago, in the largest unit that has two digits or is the only one, as kubectl says it."""
-    seconds = max(0, int((datetime.now(UTC) - datetime.fromisoformat(created)).total_seconds()))
+def _age(created: str, now: datetime) -> str:
+    """How long ago, in about two digits of one unit, as kubectl says it."""
+    seconds = max(0, int((now - datetime.fromisoformat(created)).total_seconds()))
     for unit, length, least in (("d", 86400, 2), ("h", 3600, 3), ("m", 60, 2)):
         if seconds >= least * length:
             return f"{seconds // length}{unit}"

@@ -43,7 +43,7 @@ def _problem(error: CycloptsError, arguments: Sequence[str]) -> str:  # noqa: PL
         case MissingArgumentError():
             return f"{_name(error.argument)} is missing or has no value"
         case RepeatArgumentError():
-            return f"{_name(error.argument)} is given more than once"
+            return f"{str(error.token.keyword).split('=')[0]} is given more than once"
         case CoercionError():
             return f"{_name(error.argument)} can't have this value"
         case _:

@@ -1,0 +1,54 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+UV := hack/uv
+RUN := $(UV) run --frozen
+CLUSTER := python3 -m hack.cluster
+IMAGE := theazo-operator:dev
+PYTHON_SOURCES := operator sdk/python/src tests hack
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format unit interop cluster cluster-down installed cluster-test bench
+
+help:  ## list these targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+demo: installed  ## the main job, told as a story on a real cluster
+	@eval "$$($(CLUSTER) env)" && $(RUN) python -m hack.demo
+
+test: lint unit interop cluster-test  ## everything that decides whether a change lands
+
+lint:  ## formatting, rules, types, layers
+	$(UV) sync --frozen --quiet
+	$(RUN) ruff format --check $(PYTHON_SOURCES)
+	$(RUN) ruff check $(PYTHON_SOURCES)
+	$(RUN) mypy $(PYTHON_SOURCES)
+	$(RUN) lint-imports --no-logo
+
+format:  ## mend what can be mended by itself
+	$(RUN) ruff format $(PYTHON_SOURCES)
+	$(RUN) ruff check --fix $(PYTHON_SOURCES)
+
+unit:  ## vectors, properties, tables: no cluster
+	$(RUN) coverage run -m pytest tests/unit
+	$(RUN) coverage report --skip-covered --fail-under 85
+
+interop:  ## envelopes to and from npm's @hpke
+	$(RUN) pytest tests/interop
+
+cluster:  ## bring the kind cluster up, or reuse it
+	@$(CLUSTER) up
+
+cluster-down:  ## remove the kind cluster
+	@$(CLUSTER) down
+
+installed: cluster  ## the operator's image, built and in the cluster
+	@$(UV) sync --frozen --quiet
+	@$(CLUSTER) deploy-image operator $(IMAGE)
+
+cluster-test: installed  ## the operator on the real API server, with real pods; the demo; a small bench
+	@eval "$$($(CLUSTER) env)" && $(RUN) pytest tests/cluster
+
+bench: cluster  ## agent to Pod, beside a bare client on the same cluster
+	@eval "$$($(CLUSTER) env)" && $(RUN) python -m hack.bench
