@@ -6,6 +6,8 @@ UV := hack/uv
 RUN := $(UV) run --frozen
 CLUSTER := python3 -m hack.cluster
 IMAGE := theazo-operator:dev
+SANDBOX := docker.io/library/python:3.13-slim
+STATE := .cluster/images
 PYTHON_SOURCES := operator sdk/python/src tests hack
 
 .DEFAULT_GOAL := help
@@ -45,7 +47,10 @@ cluster-down:  ## remove the kind cluster
 
 installed: cluster  ## the operator's image, built and in the cluster
 	@$(UV) sync --frozen --quiet
-	@$(CLUSTER) deploy-image operator $(IMAGE)
+	@$(CLUSTER) sandbox-image $(STATE)/sandbox.tar
+	@$(CLUSTER) load $(SANDBOX) $(STATE)/sandbox.tar
+	@$(CLUSTER) build-image operator $(IMAGE) $(STATE)/operator.tar
+	@$(CLUSTER) load $(IMAGE) $(STATE)/operator.tar
 
 cluster-test: installed  ## the operator on the real API server, with real pods; the demo; a small bench
 	@eval "$$($(CLUSTER) env)" && $(RUN) pytest tests/cluster

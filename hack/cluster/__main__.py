@@ -12,8 +12,8 @@ from pathlib import Path
 from hack.cluster import gotools, images, kind, paths, prereq, provider
 from hack.cluster.shell import ClusterError, locked, say
 
-#: Commands that change nothing, and so wait for no other.
-LOOKS = ("kubeconfig", "env", "logs")
+#: Commands that wait for no other: they change nothing, or lock by themselves once they must.
+LOOKS = ("kubeconfig", "env", "logs", "up")
 
 
 def print_env() -> None:
@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
     add("down", "remove the cluster", do=lambda _: kind.down())
     add("kubeconfig", "print the kubeconfig's path", do=lambda _: print(paths.kubeconfig()))
     add("env", "print shell exports for use by hand", do=lambda _: print_env())
-    add("load", "load an image archive", "image", "archive", do=lambda a: kind.load(Path(a.archive)))
+    add("load", "load an image archive", "image", "archive", do=lambda a: kind.load(a.image, Path(a.archive)))
     build = "build a target of the Dockerfile into an archive"
     add(
         "build-image",

@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 from hack.cluster import gotools, nodeimage, paths, prereq, provider
-from hack.cluster.shell import ClusterError, digest, output, run, say, succeeds, write_private
+from hack.cluster.archive import image_id
+from hack.cluster.shell import ClusterError, digest, locked, output, run, say, succeeds, write_private
 
 #: How long the node may take to be ready; on two busy cores it is about half a minute.
 WAIT = "300s"
@@ -98,6 +99,18 @@ def delete(way: str) -> None:
     shutil.rmtree(paths.state(), ignore_errors=True)
 
 
+def renew() -> None:
+    """Make the cluster in the way that works now, whatever is left of an earlier one."""
+    way = provider.detect()
+    if way == "offline":
+        prereq.offline()
+    recorded = provider.recorded()
+    if recorded and recorded != way:
+        delete(recorded)
+    create(way)
+    say(f"the cluster {paths.cluster_name()} is up")
+
+
 def up() -> None:
     """Bring the cluster up, or find that it is."""
     prereq.check_go()
@@ -109,16 +122,11 @@ def up() -> None:
         ):
             raise ClusterError(f"the cluster of CLUSTER_KUBECONFIG={given} does not answer")
         return
-    way = provider.recorded()
-    if not usable(way):
-        way = provider.detect()
-        if way == "offline":
-            prereq.offline()
-        recorded = provider.recorded()
-        if recorded and recorded != way:
-            delete(recorded)
-        create(way)
-        say(f"the cluster {paths.cluster_name()} is up")
+    if not usable(provider.recorded()):
+        with locked(paths.cache() / "lock"):
+            # Whoever held the lock may have made it.
+            if not usable(provider.recorded()):
+                renew()
     write_private(paths.kubeconfig(), (paths.state() / "kubeconfig").read_bytes())
 
 
@@ -134,15 +142,26 @@ def down() -> None:
     way = provider.recorded() or provider.current()
     if way == "docker" or prereq.present("podman"):
         delete(way)
-    paths.kubeconfig().unlink(missing_ok=True)
+    shutil.rmtree(paths.kubeconfig().parent, ignore_errors=True)
 
 
-def load(archive: Path) -> None:
-    """Load an image archive into the node."""
+def loaded(image: str, archive: Path) -> bool:
+    """Tell whether the node has this very image under this name."""
+    ask = ("crictl", "inspecti", "--output", "go-template", "--template", "{{.status.id}}", image)
+    try:
+        return paths.node_exec(*ask).decode().strip().removeprefix("sha256:") == image_id(archive)
+    except ClusterError:
+        return False
+
+
+def load(image: str, archive: Path) -> None:
+    """Load an image archive into the node, unless it is there."""
     if not archive.exists():
         raise ClusterError(f"{archive} is not there")
     if paths.foreign():
         raise ClusterError("images of a cluster given by CLUSTER_KUBECONFIG are loaded by its own means")
+    if loaded(image, archive):
+        return
     way = provider.current()
     run([program("kind"), "load", "image-archive", archive, "--name", paths.cluster_name()], env=provider.env(way))
 

@@ -30,9 +30,9 @@ def detect() -> str:
         if said not in CHOICES:
             raise ClusterError(f"CLUSTER_PROVIDER={said}: it is one of {', '.join(CHOICES)}")
         return said
-    if succeeds(["docker", "info"], timeout=20) and succeeds(PROBES["docker"], timeout=60):
+    if succeeds(["docker", "info"], timeout=20) and succeeds(PROBES["docker"], timeout=20):
         return "docker"
-    if succeeds(PROBES["podman"], timeout=60):
+    if succeeds(PROBES["podman"], timeout=20):
         return "podman"
     say("no node image can be pulled with Docker or Podman: the project builds its own")
     return "offline"

@@ -9,6 +9,7 @@ from kubernetes.client import ApiClient
 from hack.cluster import paths
 from tests.support.api import Api, connect
 from tests.support.cluster import OPERATOR, SYSTEM, Kubectl, bind, install, new_platform
+from tests.support.operator import OperatorProcess, write_kubeconfig
 
 
 @pytest.fixture(scope="session")
@@ -59,6 +60,25 @@ def platform(installed: None, api: Api) -> Iterator[str]:  # noqa: ARG001 - it h
 def operator(installed: None, api: Api) -> Api:  # noqa: ARG001 - it has to be there
     """The API server as the operator sees it, with a token of its own ServiceAccount."""
     return api.with_token(api.token_of(SYSTEM, OPERATOR))
+
+
+@pytest.fixture(scope="session")
+def operator_kubeconfig(
+    installed: None,  # noqa: ARG001 - it has to be there
+    api: Api,
+    kubeconfig: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """A kubeconfig with the operator's own rights."""
+    target = tmp_path_factory.mktemp("operator") / "kubeconfig"
+    return write_kubeconfig(target, kubeconfig, api.token_of(SYSTEM, OPERATOR))
+
+
+@pytest.fixture(scope="module")
+def running_operator(operator_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
+    """The operator as a process, for all tests of a module."""
+    with OperatorProcess(operator_kubeconfig, tmp_path_factory.mktemp("operator") / "log") as process:
+        yield process
 
 
 @pytest.fixture

@@ -1,115 +1,159 @@
-"""Who may make and use what belongs to agents, tried as a platform's administrator, the cluster's, and the operator."""
+"""Who may make an agent's Secret, what the operator may make, and which namespaces can't be platforms."""
 
-from collections.abc import Callable
-from copy import deepcopy
+from functools import partial
 from typing import Any
 
 import pytest
 
-from tests.support.api import Api, Manifest, Reply, path
-from tests.support.cluster import PLATFORM_LABEL, SYSTEM, Kubectl, KubectlError
+from tests.support.api import Api, Manifest, path
+from tests.support.cluster import PLATFORM_LABEL, SYSTEM, wait_until
 from tests.support.manifests import agent
-from tests.support.sandboxes import NAME, NOBODY, owner_reference, pod_scoped_secret, sandbox
+from tests.support.sandboxes import (
+    NAME,
+    NOBODY,
+    assert_denied,
+    ordinary_secret,
+    owner_reference,
+    pod_scoped_secret,
+    sandbox,
+)
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("installed")]
 
-ONLY_OPERATOR_SECRET = "only theazo-operator may create Secrets whose name begins with thz-. Choose another name."
-ONLY_SANDBOX = "only the sandbox of an agent may use a Secret whose name begins with thz-. Remove the reference"
-ONLY_OPERATOR_OWNER = "only theazo-operator may make a Pod the sandbox of a TheazoAgent. Remove the ownerReference"
+ONLY_OPERATOR = "only theazo-operator may create Secrets whose name begins with thz-. Choose another name."
+NOT_THE_OPERATOR = "theazo-operator may only create its master key and the Secrets of agents. If you did not try this"
 KEEP = "must stay, since they see to its deletion. Leave them, or delete the Secret."
-OPERATOR_SECRETS = "theazo-operator may only create its master key and the Secrets of agents."
-OPERATOR_PODS = "theazo-operator may only create sandboxes"
-NO_PLATFORM = "this namespace can't be a platform. Remove the label theazo.dev/platform"
+NO_PLATFORM = "this namespace can't be a platform. Remove the label theazo.dev/platform, and give each platform"
 
 
-def assert_denied(reply: Reply, says: str) -> None:
-    assert reply.code == 403, reply.body
-    assert "ValidatingAdmissionPolicy" in reply.message
-    assert says in reply.message
-
-
-def ordinary_secret(namespace: str, name: str = "database") -> Manifest:
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": name, "namespace": namespace},
-        "stringData": {"KEY": "value"},
-    }
-
-
-def ordinary_pod(namespace: str, **spec: Any) -> Manifest:
-    containers = [{"name": "main", "image": "python:3.13-slim"}]
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "ordinary", "namespace": namespace},
-        "spec": {"containers": containers} | spec,
-    }
-
-
-def using(namespace: str, **container: Any) -> Manifest:
-    return ordinary_pod(namespace, containers=[{"name": "main", "image": "python:3.13-slim"} | container])
-
-
-def key_ref(name: str) -> dict[str, Any]:
-    return {"env": [{"name": "A", "value": "b"}, {"name": "K", "valueFrom": {"secretKeyRef": {"name": name, "key": "K"}}}]}
-
-
-# Every way in which a Pod can use a Secret.
-WAYS: dict[str, Callable[[str, str], Manifest]] = {
-    "env": lambda namespace, name: using(namespace, **key_ref(name)),
-    "env-from": lambda namespace, name: using(namespace, envFrom=[{"secretRef": {"name": name}}]),
-    "init-env": lambda namespace, name: ordinary_pod(
-        namespace, initContainers=[{"name": "init", "image": "busybox"} | key_ref(name)]
-    ),
-    "init-env-from": lambda namespace, name: ordinary_pod(
-        namespace, initContainers=[{"name": "init", "image": "busybox", "envFrom": [{"secretRef": {"name": name}}]}]
-    ),
-    "sidecar": lambda namespace, name: ordinary_pod(
-        namespace, initContainers=[{"name": "side", "image": "busybox", "restartPolicy": "Always"} | key_ref(name)]
-    ),
-    "volume": lambda namespace, name: ordinary_pod(namespace, volumes=[{"name": "v", "secret": {"secretName": name}}]),
-    "projected": lambda namespace, name: ordinary_pod(
-        namespace,
-        volumes=[{"name": "v", "projected": {"sources": [{"downwardAPI": {}}, {"secret": {"name": name}}]}}],
-    ),
-    "pull": lambda namespace, name: ordinary_pod(namespace, imagePullSecrets=[{"name": "ok"}, {"name": name}]),
-    "csi": lambda namespace, name: ordinary_pod(
-        namespace, volumes=[{"name": "v", "csi": {"driver": "example.com", "nodePublishSecretRef": {"name": name}}}]
-    ),
-    "flex": lambda namespace, name: ordinary_pod(
-        namespace, volumes=[{"name": "v", "flexVolume": {"driver": "example.com/x", "secretRef": {"name": name}}}]
-    ),
-    "iscsi": lambda namespace, name: ordinary_pod(
-        namespace,
-        volumes=[
-            {"name": "v", "iscsi": {"targetPortal": "a:1", "iqn": "iqn.2001-04.com.example:a", "lun": 0}
-             | {"secretRef": {"name": name}}}
-        ],
-    ),
-    "rbd": lambda namespace, name: ordinary_pod(
-        namespace, volumes=[{"name": "v", "rbd": {"monitors": ["a"], "image": "b", "secretRef": {"name": name}}}]
-    ),
-    "cephfs": lambda namespace, name: ordinary_pod(
-        namespace, volumes=[{"name": "v", "cephfs": {"monitors": ["a"], "secretRef": {"name": name}}}]
-    ),
-    "azure-file": lambda namespace, name: ordinary_pod(
-        namespace, volumes=[{"name": "v", "azureFile": {"secretName": name, "shareName": "s"}}]
-    ),
-}
-each_way = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
-
-
-@pytest.mark.parametrize("named", [{"name": NAME}, {"name": "thz-"[:-1] + "-x"}, {"generateName": "thz-"}, {"generateName": "thz-a-"}])
-def test_nobody_else_makes_a_secret_of_an_agent(api: Api, tenant: Api, platform: str, named: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "named",
+    [{"name": NAME}, {"name": "thz-x"}, {"generateName": "thz-"}, {"generateName": "thz-a-"}],
+    ids=["name", "short", "generated", "generated-longer"],
+)
+def test_nobody_else_makes_an_agents_secret(api: Api, tenant: Api, platform: str, named: dict[str, str]) -> None:
     for manifest in (ordinary_secret(platform), pod_scoped_secret(platform)):
-        manifest["metadata"] = {**manifest["metadata"], "name": None} | named
+        metadata = {key: value for key, value in manifest["metadata"].items() if key != "name"} | named
         for user in (tenant, api):
-            assert_denied(user.create(manifest), ONLY_OPERATOR_SECRET)
+            assert_denied(user.create(manifest | {"metadata": metadata}), ONLY_OPERATOR)
+    assert_denied(tenant.apply(ordinary_secret(platform, NAME), "kubectl"), ONLY_OPERATOR)
 
 
-def test_nor_by_an_apply_or_in_another_namespace(api: Api, tenant: Api, platform: str) -> None:
-    assert_denied(tenant.apply(ordinary_secret(platform, NAME), "kubectl"), ONLY_OPERATOR_SECRET)
-    for namespace in ("default", "kube-system", SYSTEM):
-        assert_denied(api.create(ordinary_secret(namespace, NAME), dry_run=True), ONLY_OPERATOR_SECRET)
-    assert_denied(tenant.request("PUT", path("Secret", platform, NAME), ordinary_secret(platform, NAME)), "404") if False else None
+@pytest.mark.parametrize("namespace", ["default", "kube-system", SYSTEM])
+def test_nor_in_any_other_namespace(api: Api, namespace: str) -> None:
+    assert_denied(api.create(ordinary_secret(namespace, NAME), dry_run=True), ONLY_OPERATOR)
+
+
+@pytest.mark.parametrize("name", ["database", "thz", "thza", "my-thz-secret", "theazo-master-key"])
+def test_other_secrets_are_left_alone(tenant: Api, platform: str, name: str) -> None:
+    where = path("Secret", platform, name)
+    tenant.create(ordinary_secret(platform, name)).ok()
+    owned = {"ownerReferences": [owner_reference(NOBODY)], "labels": {"theazo.dev/agent-uid": "x"}}
+    tenant.merge(where, {"metadata": owned | {"finalizers": ["example.com/x"]}}).ok()
+    tenant.merge(where, {"metadata": {"ownerReferences": None, "labels": None, "finalizers": None}}).ok()
+    tenant.merge(where, {"data": {"password": "eA=="}, "immutable": True}).ok()
+    tenant.delete(where).ok()
+
+
+@pytest.fixture
+def living(api: Api, operator: Api, platform: str) -> Manifest:
+    """An agent with its Secret and its Pod, as the operator makes them: the agent."""
+    made = api.create(agent(namespace=platform)).ok()
+    operator.create(pod_scoped_secret(platform, made["metadata"])).ok()
+    operator.create(sandbox(platform, made["metadata"])).ok()
+    return made
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"labels": {"theazo.dev/agent-uid": None}},
+        {"labels": {"theazo.dev/agent-uid": "another"}},
+        {"labels": None},
+        {"ownerReferences": None},
+        {"ownerReferences": [owner_reference(NOBODY)]},
+        {"finalizers": ["example.com/keep"]},
+    ],
+    ids=["label-off", "label-other", "labels-off", "owner-off", "owner-other", "finalizer"],
+)
+@pytest.mark.usefixtures("living")
+def test_nobody_keeps_an_agents_secret_from_its_deletion(
+    api: Api, tenant: Api, platform: str, change: dict[str, Any]
+) -> None:
+    for user in (tenant, api):
+        assert_denied(user.merge(path("Secret", platform, NAME), {"metadata": change}), KEEP)
+
+
+@pytest.mark.usefixtures("living")
+def test_an_agents_secret_can_be_labelled_and_deleted(tenant: Api, platform: str) -> None:
+    where = path("Secret", platform, NAME)
+    more = {"labels": {"backup": "no"}, "annotations": {"note": "x"}}
+    assert tenant.merge(where, {"metadata": more}).ok()["metadata"]["labels"]["backup"] == "no"
+    assert "immutable" in tenant.merge(where, {"data": {"KEY": "eA=="}}).message
+    tenant.delete(where).ok()
+
+
+def gone(api: Api, where: str) -> bool:
+    return api.get(where).code == 404
+
+
+@pytest.mark.parametrize("policy", ["Background", "Foreground", "Orphan"])
+def test_garbage_collection_is_not_in_the_way(api: Api, platform: str, living: Manifest, policy: str) -> None:
+    where = path("TheazoAgent", platform, living["metadata"]["name"])
+    api.delete(where, propagationPolicy=policy).ok()
+    wait_until("the agent is gone", partial(gone, api, where), 60)
+    for dependent in (path("Secret", platform, NAME), path("Pod", platform, "agent-01234567")):
+        if policy == "Orphan":
+            assert "ownerReferences" not in api.get(dependent).ok()["metadata"]
+        else:
+            wait_until(f"{dependent} is gone", partial(gone, api, dependent), 60)
+
+
+def relabelled(manifest: Manifest, **metadata: Any) -> Manifest:
+    return manifest | {"metadata": manifest["metadata"] | metadata}
+
+
+def test_the_operator_makes_no_other_secrets(operator: Api, platform: str) -> None:
+    """Whoever steals its token must not get a service account's out of a Secret, nor plant one for somebody's Pod."""
+    good = pod_scoped_secret(platform)
+    token = {"kubernetes.io/service-account.name": "default"}
+    for wrong in (
+        ordinary_secret(platform),
+        ordinary_secret(platform, "theazo-master-key"),
+        ordinary_secret(platform, NAME),
+        relabelled(good, annotations=token) | {"type": "kubernetes.io/service-account-token", "immutable": None},
+        relabelled(good, ownerReferences=[]),
+        relabelled(good, ownerReferences=[owner_reference(NOBODY) | {"apiVersion": "example.com/v1"}]),
+        relabelled(good, labels={}),
+        good | {"type": "Opaque"},
+        good | {"immutable": False},
+    ):
+        assert_denied(operator.create(wrong, dry_run=True), NOT_THE_OPERATOR)
+    operator.create(good, dry_run=True).ok()
+
+
+def test_at_home_the_operator_makes_its_master_key_only(operator: Api) -> None:
+    token = {"kubernetes.io/service-account.name": "theazo-operator"}
+    key = ordinary_secret(SYSTEM, "theazo-master-key")
+    for wrong in (
+        ordinary_secret(SYSTEM, "other"),
+        pod_scoped_secret(SYSTEM),
+        relabelled(key, annotations=token) | {"type": "kubernetes.io/service-account-token"},
+    ):
+        assert_denied(operator.create(wrong, dry_run=True), NOT_THE_OPERATOR)
+    assert operator.create(key, dry_run=True).code in {201, 409}
+
+
+@pytest.mark.parametrize("value", ["true", "false", ""])
+@pytest.mark.parametrize("name", ["kube-system", "kube-public", "kube-node-lease", SYSTEM])
+def test_namespaces_that_cannot_be_platforms(api: Api, name: str, value: str) -> None:
+    where = path("Namespace", name=name)
+    label = {"metadata": {"labels": {PLATFORM_LABEL: value}}}
+    assert_denied(api.merge(where, label, dry_run=True), NO_PLATFORM)
+    api.merge(where, {"metadata": {"labels": {"example.com/x": "y"}}}, dry_run=True).ok()
+
+
+def test_other_namespaces_can_be_platforms_and_cease_to_be(api: Api, platform: str) -> None:
+    where = path("Namespace", name=platform)
+    for value in (None, "yes", ""):
+        api.merge(where, {"metadata": {"labels": {PLATFORM_LABEL: value}}}).ok()

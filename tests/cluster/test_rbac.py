@@ -8,7 +8,7 @@ import pytest
 from tests.support.api import Api, Manifest, Reply, path
 from tests.support.cluster import SYSTEM
 from tests.support.manifests import agent, condition, secret, session
-from tests.support.sandboxes import pod_scoped_secret, sandbox
+from tests.support.sandboxes import ordinary_secret, pod_scoped_secret, sandbox
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("installed")]
 
@@ -46,9 +46,8 @@ def elsewhere(api: Api) -> Iterator[str]:
 
 
 def foreign_secret(api: Api, namespace: str) -> str:
-    """A Secret that was there before Theazo: its path."""
-    metadata = {"name": "database", "namespace": namespace}
-    api.create({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"password": "hunter2"}}).ok()
+    """A Secret that is none of the operator's business: its path."""
+    api.create(ordinary_secret(namespace)).ok()
     return path("Secret", namespace, "database")
 
 

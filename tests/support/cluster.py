@@ -5,6 +5,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -78,10 +79,11 @@ def install(kubectl: Kubectl, api: Api, *, replicas: int) -> None:
     kinds = [line for line in said.split() if line.startswith("customresourcedefinition")]
     kubectl("wait", "--for=condition=Established", *kinds)
     for probe in _refused():
-        wait_until(
-            f"the admission policy for {probe['kind']} refuses what it has to",
-            lambda probe=probe: api.create(probe, dry_run=True).code == 403,  # type: ignore[misc]  # no types in a lambda
-        )
+        wait_until(f"the admission policy for {probe['kind']} is in force", partial(_denied, api, probe))
+
+
+def _denied(api: Api, probe: Manifest) -> bool:
+    return api.create(probe, dry_run=True).code == 403
 
 
 def _refused() -> list[Manifest]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tests.support.api import Manifest
+from tests.support.api import Manifest, Reply
 from tests.support.manifests import API_VERSION
 
 NOBODY = {"name": "nobody", "uid": "0c6e0c1a-7d0e-4b59-9a57-1f5c1f3a0000"}
@@ -39,7 +39,7 @@ def pod_scoped_secret(namespace: str, agent_metadata: Mapping[str, Any] = NOBODY
 
 
 def sandbox(namespace: str, agent_metadata: Mapping[str, Any] = NOBODY, secret_name: str = NAME) -> Manifest:
-    """An agent's Pod, with its Secret in the environment of the container `sandbox`."""
+    """An agent's Pod, with its Secret in the environment of the container `sandbox`. It stays Pending: nothing runs."""
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -50,6 +50,7 @@ def sandbox(namespace: str, agent_metadata: Mapping[str, Any] = NOBODY, secret_n
             "ownerReferences": [owner_reference(agent_metadata)],
         },
         "spec": {
+            "schedulerName": "nobody",
             "automountServiceAccountToken": False,
             "restartPolicy": "Never",
             "securityContext": {
@@ -67,3 +68,27 @@ def sandbox(namespace: str, agent_metadata: Mapping[str, Any] = NOBODY, secret_n
             ],
         },
     }
+
+
+def ordinary_secret(namespace: str, name: str = "database") -> Manifest:
+    """A Secret that has nothing to do with Theazo."""
+    metadata = {"name": name, "namespace": namespace}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"password": "hunter2"}}
+
+
+def ordinary_pod(namespace: str, **spec: Any) -> Manifest:
+    """A Pod that has nothing to do with Theazo; keywords are fields of its spec. It stays Pending."""
+    containers = [{"name": "main", "image": "python:3.13-slim"}]
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "ordinary", "namespace": namespace},
+        "spec": {"schedulerName": "nobody", "containers": containers} | spec,
+    }
+
+
+def assert_denied(reply: Reply, says: str) -> None:
+    """Refused by an admission policy, not for a missing right, and with what to do."""
+    assert reply.code == 403, reply.body
+    assert "ValidatingAdmissionPolicy" in reply.message
+    assert says in reply.message

@@ -13,7 +13,8 @@ from theazo_operator.resources.conditions import Condition, Health, find, merge,
 from theazo_operator.resources.meta import format_time
 from theazo_operator.resources.sandbox import SandboxPod
 
-# Kept from one status to the next; everything else is decided anew each time.
+# Kept from one status to the next, whatever is said later: who edits a Pod's annotation changes no record.
+# Everything else is decided anew each time.
 _RECORD = (
     "firstObservedTime",
     "sessionUID",
@@ -67,12 +68,12 @@ def starting(agent: Agent, pod: SandboxPod, now: datetime) -> dict[str, Any]:
 def running(agent: Agent, pod: SandboxPod, now: datetime) -> dict[str, Any]:
     """The container `sandbox` is up."""
     conditions = [*_made(pod), *verdict(Health.WELL, Reason.SANDBOX_RUNNING, "the sandbox runs")]
-    return _status(agent, now, "Running", conditions, {**_of_pod(pod), **_started(agent, pod)})
+    return _status(agent, now, "Running", conditions, {**_of_pod(pod), **_started(pod)})
 
 
 def ended(agent: Agent, pod: SandboxPod, now: datetime) -> dict[str, Any]:
     """The Pod ended by itself."""
-    record = {**_of_pod(pod), **_started(agent, pod), "finishTime": format_time(pod.ended_at(now))}
+    record = {**_of_pod(pod), **_started(pod), "finishTime": format_time(pod.ended_at(now))}
     if pod.exit_code is not None:
         record["exitCode"] = pod.exit_code
     if pod.phase == "Succeeded":
@@ -137,8 +138,8 @@ def _of_pod(pod: SandboxPod) -> dict[str, Any]:
     return {**record, **pod.snapshot.to_status()} if pod.snapshot else record
 
 
-def _started(agent: Agent, pod: SandboxPod) -> dict[str, Any]:
-    return {"startTime": pod.start_time} if pod.start_time and "startTime" not in agent.status else {}
+def _started(pod: SandboxPod) -> dict[str, Any]:
+    return {"startTime": pod.start_time} if pod.start_time else {}
 
 
 def _status(
@@ -151,8 +152,8 @@ def _status(
     kept = {name: agent.status[name] for name in _RECORD if name in agent.status}
     return {
         "firstObservedTime": format_time(now),
-        **kept,
         **(record or {}),
+        **kept,
         "observedGeneration": agent.meta.generation,
         "phase": phase,
         "conditions": merge(
