@@ -9,8 +9,8 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from theazo_operator import metrics
 
-# A watch hears a bookmark a minute and ends after five: one that was silent this long is dead (kopf's known illness).
-MAX_WATCH_AGE = 420.0
+# A watch hears a bookmark a minute, and gives up on its connection after a minute and a half: more, and it is stuck.
+MAX_WATCH_IDLE = 300.0
 
 
 @dataclass
@@ -18,11 +18,11 @@ class Health:
     """What the probes say."""
 
     not_ready: str | None = "Starting: the caches are being filled"
-    watch_age: Callable[[], float] = lambda: 0.0
+    watch_idle: Callable[[], float] = lambda: 0.0
     observe_gauges: Callable[[], None] = lambda: None
 
 
-async def serve(health: Health, host: str, port: int) -> web.AppRunner:
+async def serve(health: Health, host: str | None, port: int) -> web.AppRunner:
     """Answer probes and scrapes from the event loop that does the work: if that hangs, so do they.
 
     Raises:
@@ -30,9 +30,9 @@ async def serve(health: Health, host: str, port: int) -> web.AppRunner:
     """
 
     async def livez(_: web.Request) -> web.Response:
-        silent = health.watch_age()
-        if silent > MAX_WATCH_AGE:
-            return web.Response(status=503, text=f"a watch has been silent for {silent:.0f} seconds\n")
+        idle = health.watch_idle()
+        if idle > MAX_WATCH_IDLE:
+            return web.Response(status=503, text=f"a watch has been stuck for {idle:.0f} seconds\n")
         return web.Response(text="ok\n")
 
     async def readyz(_: web.Request) -> web.Response:

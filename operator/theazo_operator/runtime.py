@@ -54,7 +54,7 @@ class Runtime:
         world = self._build(keyring, published)
         self._spawn("caches", world.run())
         await world.synced()
-        self.health.watch_age = lambda: max(informer.age for informer in world.informers)
+        self.health.watch_idle = lambda: max(informer.idle for informer in world.informers)
         self.health.observe_gauges = world.observe_gauges
         self.health.not_ready = None
         log.info("ready", extra={"namespace": self.settings.namespace, "active_master_key": keyring.active})

@@ -17,7 +17,7 @@ class Settings:
     kubeconfig: Path | None
     master_key_dir: Path | None
     allow_platform_computes: bool
-    listen_host: str
+    listen_host: str | None
     listen_port: int
     log_level: str
 
@@ -38,13 +38,13 @@ def parse(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> S
     flag("kubeconfig", None, "how to reach the API server from outside a cluster; inside, the service account is used")
     flag("master-key-dir", None, "a mounted directory with the master keys 1, 2, …; else the Secret theazo-master-key")
     flag("allow-platform-computes", "false", "true: a platform's own PodTemplates are computes there (%(default)s)")
-    flag("listen", "0.0.0.0:8080", "address of /livez, /readyz and /metrics (%(default)s)")
+    flag("listen", ":8080", "HOST:PORT, or :PORT for all addresses, of /livez, /readyz and /metrics (%(default)s)")
     flag("log-level", "INFO", f"one of {', '.join(_LEVELS)} (%(default)s)")
     given = parser.parse_args(argv)
 
     host, _, port = given.listen.rpartition(":")
     if not port.isdigit():
-        parser.error(f"--listen is HOST:PORT, as 0.0.0.0:8080, and not {given.listen!r}")
+        parser.error(f"--listen is HOST:PORT or :PORT, as :8080, and not {given.listen!r}")
     if given.allow_platform_computes not in {"true", "false"}:
         parser.error(f"--allow-platform-computes is true or false, and not {given.allow_platform_computes!r}")
     if given.log_level not in _LEVELS:
@@ -54,7 +54,7 @@ def parse(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> S
         kubeconfig=Path(given.kubeconfig) if given.kubeconfig else None,
         master_key_dir=Path(given.master_key_dir) if given.master_key_dir else None,
         allow_platform_computes=given.allow_platform_computes == "true",
-        listen_host=host.strip("[]"),
+        listen_host=host.strip("[]") or None,
         listen_port=int(port),
         log_level=given.log_level,
     )

@@ -12,7 +12,8 @@ from datetime import timedelta
 from typing import Generic, TypeVar
 
 from theazo_operator import metrics
-from theazo_operator.kube.errors import KubeError
+from theazo_operator.kube.errors import KubeError, Refused
+from theazo_operator.logs import where
 
 log = logging.getLogger(__name__)
 K = TypeVar("K", bound=Hashable)
@@ -77,13 +78,14 @@ class Workqueue(Generic[K]):
             self._held.add(key)
             self._wake(key, self._next_delay(key, _LAST_BACK_OFF))
         except KubeError as error:
-            self._wake(key, self._next_delay(key, _LAST_RETRY))
+            longest = _LAST_BACK_OFF if isinstance(error, Refused) else _LAST_RETRY
+            self._wake(key, self._next_delay(key, longest))
             log.warning("request failed, trying again", extra={**context, "error": str(error)})
         except Exception as error:  # noqa: BLE001 - no object, whatever is in it, may stop the others
             # The type and the place alone: the text of an unforeseen error could quote anything, a value too.
             self._wake(key, self._next_delay(key, _LAST_BACK_OFF))
-            where = {"error": type(error).__name__, "at": _where(error)}
-            log.error("unexpected error, trying again", extra={**context, **where})  # noqa: TRY400
+            place = {"error": type(error).__name__, "at": where(error)}
+            log.error("unexpected error, trying again", extra={**context, **place})  # noqa: TRY400
             return "error"
         else:
             self._failures.pop(key, None)
@@ -109,12 +111,3 @@ class Workqueue(Generic[K]):
         timer = self._timers.pop(key, None)
         if timer is not None:
             timer.cancel()
-
-
-def _where(error: BaseException) -> str:
-    """Name the line that raised: a traceback without the message, which could quote a value."""
-    trace, where = error.__traceback__, "?"
-    while trace is not None:
-        where = f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}"
-        trace = trace.tb_next
-    return where

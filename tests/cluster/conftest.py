@@ -10,6 +10,7 @@ from hack.cluster import paths
 from tests.support.api import Api, connect
 from tests.support.cluster import OPERATOR, SYSTEM, Kubectl, bind, install, new_platform
 from tests.support.operator import OperatorProcess, write_kubeconfig
+from tests.support.stage import Stage, compute
 
 
 @pytest.fixture(scope="session")
@@ -53,6 +54,19 @@ def installed(kubectl: Kubectl, api: Api, request: pytest.FixtureRequest) -> Non
 def platform(installed: None, api: Api) -> Iterator[str]:  # noqa: ARG001 - it has to be there
     """A platform of the test's own: its name, which is also the namespace's."""
     with new_platform(api) as name:
+        yield name
+
+
+@pytest.fixture
+def stage(platform: str, api: Api, kubectl: Kubectl) -> Stage:
+    """The test's own platform, with short words for what tests do in it."""
+    return Stage(api, kubectl, platform)
+
+
+@pytest.fixture(scope="module")
+def nowhere(installed: None, api: Api) -> Iterator[str]:  # noqa: ARG001 - it has to be there
+    """A compute whose sandboxes no node takes: for what happens before, without the cost of a container."""
+    with compute(api, nodeSelector={"theazo.dev/test": "nowhere"}) as name:
         yield name
 
 

@@ -45,10 +45,11 @@ def test_nor_in_any_other_namespace(api: Api, namespace: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["database", "thz", "thza", "my-thz-secret", "theazo-master-key"])
-def test_other_secrets_are_left_alone(tenant: Api, platform: str, name: str) -> None:
+def test_other_secrets_are_left_alone(api: Api, tenant: Api, platform: str, name: str) -> None:
     where = path("Secret", platform, name)
     tenant.create(ordinary_secret(platform, name)).ok()
-    owned = {"ownerReferences": [owner_reference(NOBODY)], "labels": {"theazo.dev/agent-uid": "x"}}
+    owner = api.create(agent(namespace=platform)).ok()["metadata"]
+    owned = {"ownerReferences": [owner_reference(owner)], "labels": {"theazo.dev/agent-uid": "x"}}
     tenant.merge(where, {"metadata": owned | {"finalizers": ["example.com/x"]}}).ok()
     tenant.merge(where, {"metadata": {"ownerReferences": None, "labels": None, "finalizers": None}}).ok()
     tenant.merge(where, {"data": {"password": "eA=="}, "immutable": True}).ok()

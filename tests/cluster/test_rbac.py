@@ -76,7 +76,9 @@ def rights(user: Api, namespace: str) -> set[tuple[str, str]]:
 
 
 def test_its_rights_are_these_and_no_others(operator: Api, api: Api, platform: str, elsewhere: str) -> None:
-    anybody = api.with_token(api.token_of(elsewhere, "default"))
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "anybody", "namespace": elsewhere}}
+    api.create(account).ok()
+    anybody = api.with_token(api.token_of(elsewhere, "anybody"))
     for namespace, more in ((elsewhere, set()), ("kube-system", set()), (platform, IN_PLATFORMS), (SYSTEM, AT_HOME)):
         assert rights(operator, namespace) == EVERYWHERE | more | rights(anybody, namespace), namespace
 

@@ -25,9 +25,12 @@ _PLACES = {
     "ConfigMap": ("/api/v1", "configmaps"),
     "Deployment": ("/apis/apps/v1", "deployments"),
     "Event": ("/api/v1", "events"),
+    "LimitRange": ("/api/v1", "limitranges"),
     "Namespace": ("/api/v1", "namespaces"),
     "Pod": ("/api/v1", "pods"),
     "PodTemplate": ("/api/v1", "podtemplates"),
+    "ReplicaSet": ("/apis/apps/v1", "replicasets"),
+    "ResourceQuota": ("/api/v1", "resourcequotas"),
     "RoleBinding": (_RBAC, "rolebindings"),
     "Secret": ("/api/v1", "secrets"),
     "ServiceAccount": ("/api/v1", "serviceaccounts"),
@@ -89,6 +92,16 @@ class Api:
         content_type: str = "application/json",
     ) -> Reply:
         """Send one request. A watch answers with the first event, if it is let through."""
+        code, text = self._send(method, where, body, query, content_type)
+        return Reply(code, json.loads((text or b"{}").splitlines()[0]))
+
+    def stream(self, where: str, query: Query) -> list[Manifest]:
+        """GET a watch, and give all events that it sends until it ends."""
+        code, text = self._send("GET", where, None, query, "application/json")
+        assert code == 200, text
+        return [json.loads(line) for line in text.splitlines()]
+
+    def _send(self, method: str, where: str, body: object, query: Query | None, content_type: str) -> tuple[int, bytes]:
         configuration = self._client.configuration
         url = configuration.host + where + (f"?{urlencode(query)}" if query else "")
         headers = {"Accept": "application/json", "Content-Type": content_type}
@@ -96,8 +109,7 @@ class Api:
         if token := configuration.get_api_key_with_prefix("BearerToken", alias="authorization"):
             headers["Authorization"] = token
         response = self._client.call_api(method, url, headers, body, _request_timeout=30)
-        text: bytes = response.read() or b"{}"
-        return Reply(response.status, json.loads(text.splitlines()[0]))
+        return response.status, response.read()
 
     def get(self, where: str, **query: str) -> Reply:
         """GET an object or a list of objects."""

@@ -108,10 +108,10 @@ def _refused() -> list[Manifest]:
 
 
 @contextmanager
-def new_platform(api: Api, prefix: str = "platform") -> Iterator[str]:
+def new_platform(api: Api, prefix: str = "platform", *, labelled: bool = True) -> Iterator[str]:
     """A fresh platform, as `theazo platforms add` makes one; deleted afterwards, without waiting for its end."""
     name = f"{prefix}-{uuid4().hex[:8]}"
-    labels = {PLATFORM_LABEL: "true"}
+    labels = {PLATFORM_LABEL: "true"} if labelled else {}
     api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}).ok()
     try:
         bind(api, name, OPERATOR, f"{OPERATOR}-platform", (SYSTEM, OPERATOR))
@@ -121,14 +121,29 @@ def new_platform(api: Api, prefix: str = "platform") -> Iterator[str]:
 
 
 def bind(api: Api, namespace: str, name: str, cluster_role: str, service_account: tuple[str, str]) -> None:
-    """Bind a ClusterRole to a ServiceAccount, given as namespace and name, in one namespace."""
+    """Bind a ClusterRole that lets create Pods to a ServiceAccount, given as namespace and name, in one namespace.
+
+    Returns when the binding is in force: the API server decides by what its watches have told it.
+    """
     subject = {"kind": "ServiceAccount", "namespace": service_account[0], "name": service_account[1]}
+    group = "rbac.authorization.k8s.io"
     api.create(
         {
-            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "apiVersion": f"{group}/v1",
             "kind": "RoleBinding",
             "metadata": {"name": name, "namespace": namespace},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": cluster_role},
+            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": cluster_role},
             "subjects": [subject],
         }
     ).ok()
+    question = {
+        "user": ":".join(["system:serviceaccount", *service_account]),
+        "resourceAttributes": {"namespace": namespace, "verb": "create", "resource": "pods"},
+    }
+    wait_until(f"{service_account[1]} may create Pods in {namespace}", partial(_allowed, api, question))
+
+
+def _allowed(api: Api, question: Manifest) -> bool:
+    review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": question}
+    answer = api.request("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review).ok()
+    return bool(answer["status"]["allowed"])

@@ -75,8 +75,8 @@ def test_the_operators_namespace_is_where_it_runs(api: Api) -> None:
 
 
 def test_a_namespace_that_is_not_there(api: Api) -> None:
-    result = platforms(api, "add", "acme", "none", "nil")
-    refused(api, result, "kubectl create namespace none", "kubectl create namespace nil")
+    result = platforms(api, "add", "acme", "none", "kube-system", "nil")
+    refused(api, result, "kubectl create namespace none", "kubectl create namespace nil", "kube-system belongs")
     refused(api, platforms(api, "remove", "none"), "no namespace none")
 
 

@@ -24,8 +24,10 @@ KEYRING = Keyring({1: bytes(range(32)), 3: b"\x03" * 32})
 BINDING = Binding("acme", "checkout", "Q7x", "OPENAI_API_KEY")
 KEY = KEYRING.public_key("acme")
 SEALED = seal(SecretValue(CANARY.encode()), BINDING, KEY)
-HEADER, _, PAYLOAD_TEXT = SEALED.rpartition(".")
+HEADER = SEALED.rpartition(".")[0]
 PAYLOAD = Envelope.parse(SEALED).payload
+# The first message of each kind of error, which all later ones have to equal.
+ALIKE: dict[type[OpeningError], tuple[object, ...]] = {}
 
 
 def with_payload(payload: bytes) -> str:
@@ -37,12 +39,13 @@ def seal_unchecked(value: bytes) -> str:
     return with_payload(public_half.hpke_seal(SecretValue(value), KEY.raw, hpke_info(HEADER, BINDING)))
 
 
-def refusal(text: str, binding: Binding = BINDING, keyring: Keyring = KEYRING) -> OpeningError:
+def refusal(text: str, binding: Binding = BINDING) -> OpeningError:
     """The error; fails if it opens, and if the error shows more than it may."""
     with pytest.raises(OpeningError) as caught:
-        keyring.open(text, binding)
+        KEYRING.open(text, binding)
     error = caught.value
     assert type(error) in {MalformedEnvelope, UnknownKey, CannotOpen, InvalidValue}
+    assert error.args == ALIKE.setdefault(type(error), error.args), "each kind has one message, whatever the cause"
     assert error.__cause__ is None
     assert error.__context__ is None
     assert CANARY not in "".join(traceback.format_exception(error))
@@ -53,7 +56,7 @@ def test_what_was_sealed_opens() -> None:
     assert KEYRING.open(SEALED, BINDING) == SecretValue(CANARY.encode())
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=16000))
 def test_any_text_comes_back(text: str) -> None:
     value = SecretValue(text.encode())
@@ -74,11 +77,8 @@ def flipped_payloads() -> Iterator[bytes]:
 
 
 def test_no_flipped_bit_opens_and_all_fail_alike() -> None:
-    errors = [refusal(with_payload(payload)) for payload in flipped_payloads()]
-    assert len(errors) == 8 * len(PAYLOAD)
-    assert {(type(error), str(error), error.args) for error in errors} == {
-        (CannotOpen, str(errors[0]), errors[0].args),
-    }
+    kinds = [type(refusal(with_payload(payload))) for payload in flipped_payloads()]
+    assert kinds == [CannotOpen] * 8 * len(PAYLOAD)
 
 
 def test_no_changed_character_opens() -> None:
@@ -96,7 +96,6 @@ def test_no_cut_opens() -> None:
         refusal(with_payload(PAYLOAD[length + 1 :]))
 
 
-@settings(deadline=None)
 @given(st.binary(min_size=1, max_size=100), st.text(min_size=1))
 def test_nothing_appended_opens(data: bytes, text: str) -> None:
     refusal(with_payload(PAYLOAD + data))
@@ -105,7 +104,6 @@ def test_nothing_appended_opens(data: bytes, text: str) -> None:
     refusal(text + SEALED)
 
 
-@settings(deadline=None)
 @given(st.integers(0, len(PAYLOAD)), st.integers(0, len(PAYLOAD)), st.binary(max_size=40))
 def test_no_replaced_part_opens(start: int, end: int, data: bytes) -> None:
     changed = PAYLOAD[:start] + data + PAYLOAD[end:]
@@ -114,7 +112,6 @@ def test_no_replaced_part_opens(start: int, end: int, data: bytes) -> None:
 
 
 @pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(Binding)])
-@settings(deadline=None)
 @given(text=st.text())
 def test_no_other_binding_opens(field: str, text: str) -> None:
     original = getattr(BINDING, field)
@@ -166,9 +163,7 @@ def test_a_binding_that_nobody_can_seal_for_does_not_open(field: str, part: str)
     [b"", CANARY.encode() + b"\0", b"\0", CANARY.encode() + b"\xff", b"\xed\xa0\x80", b"\xc0\x80"],
 )
 def test_a_value_that_breaks_the_rules_is_refused_without_detail(value: bytes) -> None:
-    error = refusal(seal_unchecked(value))
-    assert error.reason == "InvalidValue"
-    assert str(error) == str(refusal(seal_unchecked(b"\0"))), "which rule is not told"
+    assert refusal(seal_unchecked(value)).reason == "InvalidValue"
 
 
 def test_a_refused_value_is_in_no_local_variable_of_the_traceback() -> None:

@@ -3,7 +3,7 @@ import string
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from theazo import rules
@@ -77,7 +77,6 @@ def test_the_longest_name() -> None:
     rules.check_name("A" * rules.MAX_NAME)
 
 
-@settings(deadline=None)  # two busy cores are no failure
 @given(st.text(alphabet=string.ascii_letters + string.digits + "_", min_size=1, max_size=rules.MAX_NAME))
 def test_any_other_name_is_free(name: str) -> None:
     reserved = name in rules.RESERVED_NAMES or name.startswith(rules.RESERVED_PREFIXES)
@@ -163,7 +162,6 @@ def test_a_session_has_the_frozen_name(platform: str, user: str, expected: str) 
 USERS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=rules.MAX_USER)
 
 
-@settings(deadline=None)
 @given(USERS, USERS)
 def test_a_user_has_a_session_name_of_its_own(user: str, other: str) -> None:
     name = rules.session_name("acme", user)

@@ -5,7 +5,7 @@ import string
 import traceback
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import theazo
@@ -49,7 +49,6 @@ def test_info_is_length_prefixed() -> None:
     )
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(st.characters(codec="utf-8"))), st.lists(st.text(st.characters(codec="utf-8"))))
 def test_other_parts_give_other_bytes(parts: list[str], others: list[str]) -> None:
     assert (length_prefixed(*parts) == length_prefixed(*others)) == (parts == others)
@@ -128,7 +127,6 @@ def test_nothing_is_sealed_to_a_public_key_of_low_order() -> None:
     assert CANARY not in "".join(traceback.format_exception(caught.value))
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200), st.integers(0, 2**64 - 1))
 def test_an_envelope_survives_its_text(tail: bytes, key_id: int) -> None:
     envelope = Envelope(sealing.SUITE, f"{key_id:016x}", bytes(1136) + tail)
@@ -138,7 +136,6 @@ def test_an_envelope_survives_its_text(tail: bytes, key_id: int) -> None:
 NEAR = st.text(ALPHABET + "=.", max_size=8).map(lambda end: str(envelope_of(bytes(1136))) + end)
 
 
-@settings(deadline=None)
 @given(st.text() | NEAR)
 def test_a_text_is_an_envelope_only_if_it_is_the_one_text_of_it(text: str) -> None:
     with contextlib.suppress(MalformedEnvelope):

@@ -177,8 +177,7 @@ class AgentController:
 
     async def _refused(self, seen: Observed, error: Refused) -> Plan:
         await self._delete_secrets(seen.agent, keep=None)
-        why = error.message or f"{error.status} {error.reason}"
-        message = f"the API server refused the sandbox, it is tried again: {why}"
+        message = f"the API server refused the sandbox, it is tried again: {error}"
         return Plan(status=progress.stuck(seen.agent, seen.now, Reason.SANDBOX_REFUSED, message), back_off=True)
 
     async def _clear_up(self, agent: Agent) -> SandboxPod | None:

@@ -123,12 +123,12 @@ class Kube:
 
     async def _json_patch(self, resource: Resource, path: str, patch: list[JSON]) -> JSON:
         try:
-            return await self._request(
-                "PATCH", resource, path, data=json.dumps(patch).encode(), content="application/json-patch+json"
-            )
+            data = json.dumps(patch).encode()
+            content = "application/json-patch+json"
+            return await self._request("PATCH", resource, path, data=data, content=content, explain=True)
         except Refused as error:
             if error.status == 422:  # noqa: PLR2004 - a failed `test`, or a status that the schema refuses
-                raise Outdated("PATCH", resource.plural, error.status, error.reason) from None
+                raise Outdated("PATCH", resource.plural, error.status, error.reason, error.message) from None
             raise
 
     async def _request(  # noqa: PLR0913 - the one place where a request is made

@@ -55,7 +55,7 @@ class Informer(Generic[F]):
         self._namespace = namespace
         self._selector = selector
         self._facts: dict[Key, F] = {}
-        self._last_contact = time.monotonic()
+        self._last_contact = self._last_turn = time.monotonic()
         self.synced = asyncio.Event()
 
     @property
@@ -67,6 +67,11 @@ class Informer(Generic[F]):
     def age(self) -> float:
         """Seconds since the API server last said anything on this watch, bookmarks (one a minute) included."""
         return time.monotonic() - self._last_contact
+
+    @property
+    def idle(self) -> float:
+        """Seconds since this loop did anything: it grows where a watch is stuck, not where the API server is away."""
+        return time.monotonic() - max(self._last_contact, self._last_turn)
 
     def get(self, key: Key) -> F | None:
         """Look up a fact."""
@@ -89,11 +94,13 @@ class Informer(Generic[F]):
         """List and watch for ever."""
         failures = 0
         while True:
+            self._last_turn = time.monotonic()
             try:
                 version = await self._list()
                 failures = 0
                 self.synced.set()
                 while True:
+                    self._last_turn = time.monotonic()
                     version = await self._watch(version)
             except Expired:
                 log.info("watch expired, listing again", extra={"resource": self.name})

@@ -59,9 +59,7 @@ def _from_kubeconfig(path: Path) -> Kube:
 
     settings = client.Configuration()
     try:
-        config.load_kube_config(  # type: ignore[no-untyped-call]
-            config_file=str(path), client_configuration=settings
-        )
+        config.load_kube_config(config_file=str(path), client_configuration=settings)
     except config.ConfigException as error:
         raise LoginError(f"kubeconfig {path} can't be used: {error}") from None
     context = ssl.create_default_context(cafile=settings.ssl_ca_cert)

@@ -25,11 +25,11 @@ class SealingError(TheazoError):
     """A value can't be sealed, or a sealed one can't be used."""
 
 
-class InvalidName(SealingError):  # noqa: N818 - an ending Error on each leaf says nothing new
+class InvalidName(SealingError):
     """A secret's name, platform, session, sealing id or user that the rules refuse; the message says which and why."""
 
 
-class InvalidPublicKey(SealingError):  # noqa: N818
+class InvalidPublicKey(SealingError):
     """Not a public key of the suite; nothing is sealed to it."""
 
 
@@ -39,13 +39,13 @@ class OpeningError(SealingError):
     reason: ClassVar[str]
 
 
-class MalformedEnvelope(OpeningError):  # noqa: N818
+class MalformedEnvelope(OpeningError):
     """The text is no envelope that this version could have written, which can be seen without any key."""
 
     reason = "MalformedEnvelope"
 
 
-class InvalidValue(OpeningError):  # noqa: N818
+class InvalidValue(OpeningError):
     """A value that breaks the rules for values. With detail when its author seals it, without when it was opened."""
 
     reason = "InvalidValue"

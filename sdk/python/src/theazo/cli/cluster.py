@@ -76,7 +76,7 @@ class Cluster:
         """DELETE; it is well if there is nothing to delete."""
         self._request("DELETE", path, doing)
 
-    def _request(  # noqa: PLR0913 - the one place where a request is made
+    def _request(
         self,
         verb: str,
         path: str,
@@ -150,9 +150,9 @@ def _load(options: ClusterOptions, configuration: Any, otherwise: str) -> None: 
     inside = path is None and options.context is None and "KUBECONFIG" not in os.environ
     try:
         if inside and "KUBERNETES_SERVICE_HOST" in os.environ and not Path("~/.kube/config").expanduser().exists():
-            config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+            config.load_incluster_config(client_configuration=configuration)
         else:
-            config.load_kube_config(path, options.context, configuration)  # type: ignore[no-untyped-call]
+            config.load_kube_config(path, options.context, configuration)
     except YAMLError:
         # Never its own words: they quote the file, and that holds credentials.
         raise Refused(f"the kubeconfig is not valid YAML; {otherwise}") from None

@@ -107,7 +107,9 @@ def _of_config_map(found: dict[str, Any], platform: str, where: str) -> PublicKe
         raise Refused(f"{where}: its suite is not {SUITE}, the one that this version seals with; upgrade theazo")
     key = _key(data["publicKey"], where)
     if data.get("keyId") != key.key_id:
-        raise Refused(f"{where}: its keyId is not that of its publicKey ({key.key_id}); it was damaged or tampered with")
+        raise Refused(
+            f"{where}: its keyId is not that of its publicKey ({key.key_id}); it was damaged or tampered with"
+        )
     return key
 
 

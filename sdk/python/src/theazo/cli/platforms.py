@@ -57,10 +57,7 @@ def add(
     """
     options = cluster or ClusterOptions()
     connection = Cluster(options)
-    found = _namespaces(connection, namespaces)
-    problems = [problem for name in found if (problem := _unfit(name, found[name], options.operator_namespace))]
-    if problems:
-        raise Refused(*problems)
+    found = _namespaces(connection, namespaces, options.operator_namespace)
     for name, namespace in found.items():
         # The binding first: the operator looks at a namespace as soon as it has the label.
         path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{segment(name)}/rolebindings/{BINDING}"
@@ -151,7 +148,8 @@ def remove(
         say("note", f"{name} still has {left}; its sealing key stays, so they work again when it is added again")
 
 
-def _namespaces(cluster: Cluster, names: list[str]) -> dict[str, dict[str, Any]]:
+def _namespaces(cluster: Cluster, names: list[str], operator_namespace: str | None = None) -> dict[str, dict[str, Any]]:
+    """All of the namespaces, or a refusal that names every one that isn't there or, given the operator's, isn't fit."""
     problems, found = [], {}
     for name in names:
         try:
@@ -161,6 +159,8 @@ def _namespaces(cluster: Cluster, names: list[str]) -> dict[str, dict[str, Any]]
         namespace = cluster.get(f"/api/v1/namespaces/{segment(name)}", f"read the namespace {name}")
         if namespace is None:
             problems.append(f"there is no namespace {name}; create it with: kubectl create namespace {name}")
+        elif operator_namespace is not None and (problem := _unfit(name, namespace, operator_namespace)):
+            problems.append(problem)
         else:
             found[name] = namespace
     if problems:

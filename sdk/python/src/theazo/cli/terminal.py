@@ -11,7 +11,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _COLOURS = {"error": "bold red", "warning": "yellow", "note": "dim"}
 
 
-class Refused(Exception):  # noqa: N818 - it isn't an error of the program
+class Refused(Exception):
     """What was asked for can't be done. Each problem becomes one line with its remedy; nothing was changed."""
 
     code: ClassVar[int] = 1

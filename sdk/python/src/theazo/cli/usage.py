@@ -29,7 +29,7 @@ def explain(error: CycloptsError, arguments: Sequence[str]) -> str:
     return f"{problem}; see {command} --help"
 
 
-def _problem(error: CycloptsError, arguments: Sequence[str]) -> str:  # noqa: PLR0911 - one a case
+def _problem(error: CycloptsError, arguments: Sequence[str]) -> str:
     match error:
         case UnknownOptionError():
             word = error.token.keyword or error.token.value

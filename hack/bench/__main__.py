@@ -1,0 +1,63 @@
+"""The command line: `python -m hack.bench [--small] [--json FILE] [--audit-log FILE]`. It judges nothing."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from hack.bench import report
+from hack.bench.counts import AuditLog
+from hack.bench.measure import measure
+from hack.bench.sizes import FULL, SMALL, NotMeasured
+from hack.bench.stage import staged
+from hack.cluster import paths
+from hack.cluster.shell import ClusterError, say
+from tests.support.cluster import KubectlError
+from theazo_operator.kube.errors import KubeError
+
+
+def parse() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m hack.bench", description=__doc__)
+    parser.add_argument("--small", action="store_true", help="a few agents only: whether it works, not how fast")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there too")
+    parser.add_argument(
+        "--audit-log",
+        type=Path,
+        metavar="FILE",
+        help="the API server's, to count requests (known for the project's own cluster)",
+    )
+    return parser.parse_args()
+
+
+def audit_log(given: Path | None) -> AuditLog | None:
+    """Find the audit log. Of a cluster that the caller brought it is not known, and then no requests are counted."""
+    if given is None and paths.foreign():
+        say("requests are not counted: name this cluster's audit log with --audit-log")
+        return None
+    found = given or paths.audit_log()
+    if not found.is_file():
+        raise NotMeasured(f"there is no audit log {found}")
+    return AuditLog(found)
+
+
+def main() -> int:
+    """Measure, and tell. Exit code 1 only where something could not be measured."""
+    arguments = parse()
+    sizes = SMALL if arguments.small else FULL
+    try:
+        if not paths.kubeconfig().exists():
+            raise NotMeasured(f"{paths.kubeconfig()} is not there; run: make cluster")
+        with staged(paths.kubeconfig()) as stage:
+            measured = measure(stage, sizes, audit_log(arguments.audit_log))
+            kubernetes = str(stage.api.get("/version").ok()["gitVersion"])
+    except (NotMeasured, ClusterError, KubectlError, KubeError, AssertionError) as error:
+        say(f"error: not measured: {error}")
+        return 1
+    print(report.table(measured, sizes))
+    if arguments.json:
+        arguments.json.write_text(report.as_json(measured, sizes, kubernetes), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,135 @@
+"""Killing the operator at any of its writes, and what has to be true in the end whatever was killed when."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from tests.support.api import Api, Manifest, path
+from tests.support.cluster import wait_until
+from tests.support.operator import OperatorProcess
+from tests.support.podwatch import PodWatch
+from tests.support.proxy import Fate, Hold, Proxy
+from tests.support.sealing import sealed_secret
+
+#: Prints the digest of each declared value, then works long enough to be seen running.
+PRINT = """
+import hashlib, json, os, time
+print(json.dumps({name: hashlib.sha256(os.environb[name.encode()]).hexdigest() for name in ("A", "B")}), flush=True)
+time.sleep(1)
+"""
+COMMAND = ["python3", "-c", PRINT]
+DECLARED = ["A", {"name": "B", "from": "C"}]
+_SECONDS = 150  # for two dozen sandboxes at once on two busy cores
+
+
+@dataclass(frozen=True, slots=True)
+class Victim:
+    """An agent, and the write about it at which the operator is killed."""
+
+    name: str
+    hold: Hold
+
+
+class Ground:
+    """A platform with session `alice`, an operator behind a proxy, and what was seen there so far."""
+
+    def __init__(self, api: Api, platform: str, operator: OperatorProcess, proxy: Proxy, pods: PodWatch) -> None:
+        self.api = api
+        self.platform = platform
+        self.operator = operator
+        self.proxy = proxy
+        self.pods = pods
+        self._printed: dict[str, dict[str, str]] = {}
+
+    def where(self, kind: str, name: str = "") -> str:
+        """The path of an object, or of all of a kind."""
+        return path(kind, self.platform, name)
+
+    def set_values(self, **values: str) -> None:
+        """Set all secrets of the session, and remember what an agent prints whose snapshot is of this time."""
+        manifest = sealed_secret(self.api, self.platform, "alice", values)
+        self.api.apply(manifest, "author", force=True).ok()
+        printed = {name: hashlib.sha256(values[key].encode()).hexdigest() for name, key in (("A", "A"), ("B", "C"))}
+        self._printed[manifest["spec"]["encryptedData"]["A"]["updatedAt"]] = printed
+
+    def hold(self, name: str, number: int, fate: Fate) -> Victim:
+        """Have a write about an agent held."""
+        return Victim(name, self.proxy.hold(f"{self.platform}/theazoagents/{name}", number, fate))
+
+    def hold_each(self, fates: Iterable[Fate], most: int) -> list[Victim]:
+        """An agent for each fate and each number of a write; none of them is made yet."""
+        numbers = range(1, most + 1)
+        return [self.hold(f"{fate.value}-{number}", number, fate) for fate in fates for number in numbers]
+
+    def create(self, manifest: Manifest) -> Manifest:
+        """Create an agent, and let the proxy know it."""
+        made = self.api.create(manifest).ok()
+        self.proxy.learn_agent(made)
+        return made
+
+    def status(self, name: str) -> Mapping[str, Any]:
+        """An agent's status, as far as there is one."""
+        status: dict[str, Any] = self.api.get(self.where("TheazoAgent", name)).ok().get("status", {})
+        return status
+
+    def finished(self, name: str) -> bool:
+        """Whether an agent's record says so."""
+        return "finishTime" in self.status(name)
+
+    def gone(self, name: str) -> bool:
+        """Whether an agent is no longer there."""
+        return self.api.get(self.where("TheazoAgent", name)).code == 404
+
+    def secrets(self) -> list[str]:
+        """The pod-scoped Secrets that live, by agent."""
+        items = self.api.get(self.where("Secret")).ok()["items"]
+        return [item["metadata"]["labels"]["theazo.dev/agent"] for item in items if item["type"] == "theazo.dev/agent"]
+
+    def kill_at_all(self, victims: Iterable[Victim], done: Callable[[str], bool]) -> None:
+        """SIGKILL once each victim is held at its write, or is done because there are fewer writes than that."""
+        for victim in victims:
+            wait_until(
+                f"{victim.hold} is held, or there is no such write; so far: {self._writes_about(victim)}",
+                lambda victim=victim: victim.hold.reached or done(victim.name),  # type: ignore[misc]  # as above
+                _SECONDS,
+            )
+        self.operator.kill()
+        self.proxy.next_life()
+
+    def heal(self, victims: Iterable[Victim], done: Callable[[str], bool]) -> None:
+        """Start the operator again; what is LATE lands when that one has a Pod on record, what is LAST in the end."""
+        self.operator.start()
+        self._land(Fate.LATE, victims, lambda name: done(name) or "podUID" in self.status(name))
+        self._land(Fate.LAST, victims, done)
+        for victim in victims:
+            wait_until(f"after a kill at {victim.hold} all is done", partial(done, victim.name), _SECONDS)
+
+    def _land(self, fate: Fate, victims: Iterable[Victim], when: Callable[[str], bool]) -> None:
+        for victim in victims:
+            if victim.hold.fate is fate and victim.hold.reached:
+                wait_until(f"it is time that {victim.hold} lands", partial(when, victim.name), _SECONDS)
+                self.proxy.let_land(victim.hold)
+
+    def _writes_about(self, victim: Victim) -> list[str]:
+        return [write for write in self.proxy.writes if write.startswith(f"{victim.hold.subject} ")]
+
+    def assert_ran_once(self, victim: Victim) -> None:
+        """One Pod, on record with its snapshot, and in it what that snapshot stands for."""
+        status, told = self.status(victim.name), f"{victim.hold}: {self._writes_about(victim)}"
+        assert status["phase"] == "Succeeded", f"{told}: {status}"
+        assert self.pods.uids(victim.name) == {status["podUID"]}, told
+        conditions = {row["type"]: (row["status"], row["reason"]) for row in status["conditions"]}
+        assert conditions == {
+            "SecretsResolved": ("True", "Resolved"),
+            "SandboxCreated": ("True", "SandboxCreated"),
+            "Ready": ("True", "Completed"),
+            "Finished": ("True", "Completed"),
+        }, told
+        assert [(row["name"], row["from"]) for row in status["secrets"]] == [("A", "A"), ("B", "C")], told
+        assert {"startTime", "finishTime", "exitCode", "sessionUID", "compute"} <= set(status), told
+        snapshot = {row["updatedAt"] for row in status["secrets"]}
+        assert len(snapshot) == 1, told
+        log = self.api.get(path("Pod", self.platform, status["podName"], "log")).ok()
+        assert log == self._printed[snapshot.pop()], told

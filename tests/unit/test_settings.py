@@ -1,0 +1,89 @@
+from pathlib import Path
+
+import pytest
+
+from theazo_operator.settings import Settings, parse
+
+DEFAULTS = Settings(
+    namespace="theazo-system",
+    kubeconfig=None,
+    master_key_dir=None,
+    allow_platform_computes=False,
+    listen_host=None,
+    listen_port=8080,
+    log_level="INFO",
+)
+
+
+def test_defaults() -> None:
+    assert parse([], {}) == DEFAULTS
+
+
+GIVEN = Settings(
+    namespace="ns",
+    kubeconfig=Path("/k"),
+    master_key_dir=Path("/m"),
+    allow_platform_computes=True,
+    listen_host="127.0.0.1",
+    listen_port=99,
+    log_level="DEBUG",
+)
+FLAGS = {
+    "namespace": "ns",
+    "kubeconfig": "/k",
+    "master-key-dir": "/m",
+    "allow-platform-computes": "true",
+    "listen": "127.0.0.1:99",
+    "log-level": "DEBUG",
+}
+
+
+def test_flags() -> None:
+    assert parse([f"--{name}={value}" for name, value in FLAGS.items()], {}) == GIVEN
+
+
+def test_environment() -> None:
+    environment = {f"THEAZO_{name.upper().replace('-', '_')}": value for name, value in FLAGS.items()}
+    assert parse([], environment) == GIVEN
+
+
+def test_a_flag_wins_over_the_environment() -> None:
+    assert parse(["--namespace", "b"], {"THEAZO_NAMESPACE": "a"}).namespace == "b"
+
+
+@pytest.mark.parametrize(
+    ("listen", "host", "port"), [("[::1]:80", "::1", 80), (":80", None, 80), ("localhost:80", "localhost", 80)]
+)
+def test_where_to_listen(listen: str, host: str | None, port: int) -> None:
+    given = parse(["--listen", listen], {})
+    assert (given.listen_host, given.listen_port) == (host, port)
+
+
+@pytest.mark.parametrize(
+    ("argv", "environment", "says"),
+    [
+        (["--listen", "8080x"], {}, "--listen is HOST:PORT or :PORT, as :8080, and not '8080x'"),
+        (["--listen", "localhost"], {}, "--listen is HOST:PORT"),
+        ([], {"THEAZO_LISTEN": "localhost:"}, "--listen is HOST:PORT"),
+        (["--allow-platform-computes", "yes"], {}, "--allow-platform-computes is true or false, and not 'yes'"),
+        ([], {"THEAZO_ALLOW_PLATFORM_COMPUTES": "1"}, "--allow-platform-computes is true or false, and not '1'"),
+        (["--log-level", "loud"], {}, "--log-level is one of DEBUG, INFO, WARNING, ERROR, and not 'loud'"),
+        (["--listen"], {}, "argument --listen: expected one argument"),
+        (["--teleport"], {}, "unrecognized arguments: --teleport"),
+    ],
+)
+def test_what_is_wrong_is_said_and_ends_the_process_with_2(
+    argv: list[str], environment: dict[str, str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse(argv, environment)
+    assert caught.value.code == 2
+    assert says in capsys.readouterr().err
+
+
+def test_help_names_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse(["--help"], {})
+    assert caught.value.code == 0
+    printed = capsys.readouterr().out
+    assert all(f"--{name}" in printed for name in FLAGS)
