@@ -1,6 +1,7 @@
 """The command line: `python -m hack.bench [--small] [--json FILE] [--audit-log FILE]`. It judges nothing."""
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from hack.bench.sizes import FULL, SMALL, NotMeasured
 from hack.bench.stage import staged
 from hack.cluster import paths
 from hack.cluster.shell import ClusterError, say
-from tests.support.cluster import KubectlError
+from tests.support.cluster import Kubectl, KubectlError
 from theazo_operator.kube.errors import KubeError
 
 
@@ -27,6 +28,14 @@ def parse() -> argparse.Namespace:
         help="the API server's, to count requests (known for the project's own cluster)",
     )
     return parser.parse_args()
+
+
+def cluster() -> Path:
+    """Find the kubeconfig of the project's own cluster, or of the one that the caller brought."""
+    found = paths.kubeconfig()
+    if not found.exists():
+        raise NotMeasured(f"{found} is not there; run: make cluster")
+    return found
 
 
 def audit_log(given: Path | None) -> AuditLog | None:
@@ -45,17 +54,16 @@ def main() -> int:
     arguments = parse()
     sizes = SMALL if arguments.small else FULL
     try:
-        if not paths.kubeconfig().exists():
-            raise NotMeasured(f"{paths.kubeconfig()} is not there; run: make cluster")
-        with staged(paths.kubeconfig()) as stage:
-            measured = measure(stage, sizes, audit_log(arguments.audit_log))
-            kubernetes = str(stage.api.get("/version").ok()["gitVersion"])
+        kubeconfig, audit = cluster(), audit_log(arguments.audit_log)
+        with staged(kubeconfig) as stage:
+            measured = measure(stage, sizes, audit)
     except (NotMeasured, ClusterError, KubectlError, KubeError, AssertionError) as error:
         say(f"error: not measured: {error}")
         return 1
     print(report.table(measured, sizes))
     if arguments.json:
-        arguments.json.write_text(report.as_json(measured, sizes, kubernetes), encoding="utf-8")
+        server = json.loads(Kubectl(kubeconfig)("version", "-o", "json"))["serverVersion"]["gitVersion"]
+        arguments.json.write_text(report.as_json(measured, sizes, server), encoding="utf-8")
     return 0
 
 

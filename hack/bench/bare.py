@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from hack.bench.bodies import Bodies
+from hack.bench.connection import connect
 from hack.bench.sizes import NotMeasured
 from theazo_operator.kube import resource as kind
 from theazo_operator.kube.client import Kube
-from theazo_operator.kube.login import connect
 
 _JSON = "application/json"
 # The operator asks for no more of a Secret that it made.

@@ -10,7 +10,7 @@ from hack.bench.counts import AuditLog, Memory, cpu_seconds
 from hack.bench.load import Burst, Light, Load
 from hack.bench.same import check_same
 from hack.bench.sizes import Sizes
-from hack.bench.stage import SESSION, Stage
+from hack.bench.stage import SAMPLE, SESSION, Stage
 from hack.cluster.shell import say
 from tests.support.operator import OperatorProcess
 
@@ -73,12 +73,9 @@ def measure(stage: Stage, sizes: Sizes, audit: AuditLog | None) -> Measured:
         NotMeasured: a figure could not be had.
     """
     client = BareClient(stage.operator_kubeconfig, stage.admin, stage.platform, SESSION, stage.bodies)
-    with stage.operator():
-        stage.create_agent("sample")
-        sample = stage.objects("sample")
     say(f"bare client: {sizes.serial} agents, one at a time")
     serial = client.serial(sizes.serial)
-    check_same(stage.objects("serial-0000"), sample)
+    check_same(stage.objects("serial-0000"), stage.objects(SAMPLE))
     sweep = tuple(_swept(client, concurrency, sizes.sweep) for concurrency in sizes.concurrencies)
     best = max(sweep, key=lambda each: each.rate).concurrency
     say(f"bare client: {sizes.burst} agents, {best} at a time")

@@ -61,9 +61,9 @@ def rows(measured: Measured) -> list[Row]:
     best = (bare.before.rate + bare.after.rate) / 2
     serial, light = bare.serial.whole, operator.light.seconds
     return [
-        Row("light load, p50", "ms", percentile(serial, 0.5) * 1e3, percentile(light, 0.5) * 1e3, "≤ 2 ×", most=2),
+        Row("light load, p50", "ms", percentile(serial, 0.5) * 1e3, percentile(light, 0.5) * 1e3, "ratio ≤ 2", most=2),
         Row("light load, p99", "ms", percentile(serial, 0.99) * 1e3, percentile(light, 0.99) * 1e3),
-        Row("burst, agents there before", "agents/s", best, operator.backlog.rate, "≥ 0.7 ×", least=0.7),
+        Row("burst, agents there before", "agents/s", best, operator.backlog.rate, "ratio ≥ 0.7", least=0.7),
         Row("burst, agents created meanwhile", "agents/s", bare.creating.rate, operator.burst.rate),
         Row(
             "to a sandbox",
@@ -86,22 +86,23 @@ def rows(measured: Measured) -> list[Row]:
 
 
 def table(measured: Measured, sizes: Sizes) -> str:
-    """Write the table, and below it how the bare client's best was found."""
+    """Write the table, and below it what it rests on."""
     lines = [_HEAD, *(row.cells() for row in rows(measured))]
     widths = [max(len(line[column]) for line in lines) for column in range(len(_HEAD))]
     text = ["  ".join(map(_padded, line, widths, _NUMBERS)) for line in lines]
-    bare = measured.bare
+    return "\n".join([*(line.rstrip() for line in text), "", *_notes(measured, sizes)])
+
+
+def _notes(measured: Measured, sizes: Sizes) -> tuple[str, ...]:
+    bare, burst = measured.bare, measured.operator.burst
+    serial = len(bare.serial.whole) / sum(bare.serial.whole)
     sweep = ", ".join(f"{each.rate:.0f} at {each.concurrency}" for each in bare.sweep)
-    return "\n".join(
-        [
-            *(line.rstrip() for line in text),
-            "",
-            f"bare client, agents/s: {len(bare.serial.whole) / sum(bare.serial.whole):.0f} one at a time, {sweep}; "
-            f"at its best, {bare.before.agents} agents: {bare.before.rate:.0f} before and {bare.after.rate:.0f} after "
-            "the operator's turn",
-            f"light load: {sizes.light} agents, {sizes.rate:g} a second; burst: {sizes.burst} agents, "
-            f"created in {measured.operator.burst.creation_seconds:.1f} s while they were served",
-        ]
+    before, after = bare.before, bare.after
+    return (
+        f"bare client, agents/s: {serial:.0f} one at a time, {sweep}",
+        f"{before.agents} agents, {before.concurrency} at a time: {before.rate:.0f} before, {after.rate:.0f} after",
+        f"light load: {sizes.light} agents, {sizes.rate:g} a second",
+        f"burst: {sizes.burst} agents; where they are created meanwhile, that took {burst.creation_seconds:.1f} s",
     )
 
 
@@ -145,7 +146,7 @@ def _each(requests: Mapping[str, int] | None, agents: int) -> float | None:
 
 def _short(value: float | None) -> str:
     if value is None:
-        return "–"
+        return "-"
     return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0f}"  # noqa: PLR2004 - digits
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from aiohttp import ClientTimeout
 
 from hack.bench import bodies
+from hack.bench.connection import connect
 from hack.bench.sizes import NotMeasured
 from hack.cluster.shell import say
 from tests.support import api as tests_api
@@ -27,9 +28,10 @@ from tests.support.operator import OperatorProcess, write_kubeconfig
 from tests.support.sealing import sealed_secret
 from theazo_operator.kube import resource as kind
 from theazo_operator.kube.client import Kube
-from theazo_operator.kube.login import connect
 
 SESSION = "bench"
+#: An agent that the operator has served: what the bare client's are compared with.
+SAMPLE = "sample"
 _NOBODY = "nobody-schedules-this"
 _NAMES = ("OPENAI_API_KEY", "STRIPE_SECRET", "DATABASE_URL")
 _RECORDED_SECONDS = 120.0
@@ -80,7 +82,7 @@ class Stage:
             if "podUID" not in each.get("status", {})
         ]:
             if time.monotonic() > end:
-                raise NotMeasured(f"without a Pod on record: {', '.join(open_ones[:5])}; see {self.log}")
+                raise NotMeasured(f"without a Pod on record: {', '.join(open_ones[:5])}")
             time.sleep(0.5)
 
     def purge(self) -> None:
@@ -112,12 +114,18 @@ def staged(kubeconfig: Path) -> Iterator[Stage]:
     with _scaled_down(api, kubectl), tempfile.TemporaryDirectory() as folder, _compute(api) as compute:
         log = Path(folder) / "operator.log"
         mine = write_kubeconfig(Path(folder) / "kubeconfig", kubeconfig, api.token_of(SYSTEM, OPERATOR))
-        with new_platform(api, "bench") as platform:
-            session, declared = _fill(api, platform, OperatorProcess(mine, log, **_ENVIRONMENT))
+        with new_platform(api, "bench") as platform, OperatorProcess(mine, log, **_ENVIRONMENT) as process:
+            session, declared = _fill(api, platform)
             stage = Stage(api, kubeconfig, mine, platform, log, bodies.make(platform, session, compute, declared))
             try:
+                stage.create_agent(SAMPLE)
+                process.stop()
                 yield stage
+            except Exception:
+                say(f"the operator's log ends with:\n{log.read_text(encoding='utf-8')[-4000:]}")
+                raise
             finally:
+                process.stop()
                 stage.purge()
 
 
@@ -157,15 +165,13 @@ def _compute(api: Api) -> Iterator[Manifest]:
         api.delete(path("PodTemplate", SYSTEM, name)).ok()
 
 
-def _fill(api: Api, platform: str, operator: OperatorProcess) -> tuple[Manifest, list[bodies.Declared]]:
+def _fill(api: Api, platform: str) -> tuple[Manifest, list[bodies.Declared]]:
     """Make the session and its sealed secrets, which takes an operator that publishes the platform's key."""
     values = {name: secrets.token_urlsafe(48) for name in _NAMES}
-    with operator:
-        session = api.create(session_manifest(SESSION, platform)).ok()
-        sealed = api.create(sealed_secret(api, platform, SESSION, values)).ok()
-        for each in ("TheazoSession", "TheazoSecret"):
-            wait_until(f"the {each} is ready", partial(_ready, api, path(each, platform, SESSION)))
-        operator.stop()
+    session = api.create(session_manifest(SESSION, platform)).ok()
+    sealed = api.create(sealed_secret(api, platform, SESSION, values)).ok()
+    for each in ("TheazoSession", "TheazoSecret"):
+        wait_until(f"the {each} is ready", partial(_ready, api, path(each, platform, SESSION)))
     entries = sealed["spec"]["encryptedData"]
     return session, [bodies.Declared(name, value, entries[name]["updatedAt"]) for name, value in values.items()]
 

@@ -18,7 +18,7 @@ LOOKS = ("kubeconfig", "env", "logs", "up")
 
 def print_env() -> None:
     """Print what a shell needs to use the cluster by hand: eval "$(python3 -m hack.cluster env)"."""
-    folders = [str(gotools.bin_dir("core")), str(gotools.bin_dir("extra"))]
+    folders = [str(paths.REPO / ".venv" / "bin"), str(gotools.bin_dir("core")), str(gotools.bin_dir("extra"))]
     old = [part for part in os.environ.get("PATH", "").split(":") if part not in folders]
     exports = {"PATH": ":".join([*folders, *old]), "KUBECONFIG": str(paths.kubeconfig())}
     if not paths.foreign():

@@ -9,8 +9,8 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from theazo_operator import metrics
 
-# A watch hears a bookmark a minute, and gives up on its connection after a minute and a half: more, and it is stuck.
-MAX_WATCH_IDLE = 300.0
+# A watch ends after five minutes at most, ours and kopf's, and is then asked for again: much more, and it is stuck.
+MAX_WATCH_IDLE = 420.0
 
 
 @dataclass

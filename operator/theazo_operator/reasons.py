@@ -11,7 +11,6 @@ class Reason(StrEnum):
     """Reasons of the conditions of TheazoSession, TheazoSecret and TheazoAgent."""
 
     # Not there yet: waited for, since GitOps applies in any order.
-    PENDING = "Pending"
     PLATFORM_NOT_FOUND = "PlatformNotFound"
     SESSION_NOT_FOUND = "SessionNotFound"
     SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - the name of a reason

@@ -14,9 +14,10 @@ from theazo_operator.controllers.secrets import SecretController
 from theazo_operator.controllers.sessions import SessionController
 from theazo_operator.controllers.world import Wake, World
 from theazo_operator.health import Health, serve
+from theazo_operator.kube import resource as kind
 from theazo_operator.kube.client import JSON, Kube
 from theazo_operator.kube.errors import KubeError
-from theazo_operator.kube.login import connect
+from theazo_operator.kube.login import WatchClock, connect
 from theazo_operator.logs import where
 from theazo_operator.opening import InvalidMasterKey, Keyring
 from theazo_operator.resources.meta import Key, Meta
@@ -34,6 +35,7 @@ class Runtime:
         self.settings = settings
         self.health = Health()
         self.failed = asyncio.Event()
+        self._agent_watch = WatchClock(kind.AGENTS)
         self._tasks: list[asyncio.Task[None]] = []
         self._kube: Kube | None = None
         self._web: web.AppRunner | None = None
@@ -44,7 +46,7 @@ class Runtime:
     def kube(self) -> Kube:
         """The one client, which kopf uses too."""
         if self._kube is None:
-            self._kube = connect(self.settings.kubeconfig)
+            self._kube = connect(self.settings.kubeconfig, self._agent_watch)
         return self._kube
 
     async def start(self) -> None:
@@ -54,7 +56,7 @@ class Runtime:
         world = self._build(keyring, published)
         self._spawn("caches", world.run())
         await world.synced()
-        self.health.watch_idle = lambda: max(informer.idle for informer in world.informers)
+        self.health.watch_idle = lambda: max(self._agent_watch.idle, *(each.idle for each in world.informers))
         self.health.observe_gauges = world.observe_gauges
         self.health.not_ready = None
         log.info("ready", extra={"namespace": self.settings.namespace, "active_master_key": keyring.active})
@@ -76,6 +78,7 @@ class Runtime:
             return
         if kind_of_event == "DELETED":
             self._agents.forget(body)
+            self._queue.restart(Meta.of(body).key)
         elif self._agents.observe(body, listed=kind_of_event is None):
             self._queue.add(Meta.of(body).key)
 

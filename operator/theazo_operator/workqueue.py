@@ -38,6 +38,7 @@ class Workqueue(Generic[K]):
         self._queued: set[K] = set()
         self._active: set[K] = set()
         self._again: set[K] = set()
+        self._anew: set[K] = set()
         self._held: set[K] = set()
         self._timers: dict[K, asyncio.TimerHandle] = {}
         self._failures: dict[K, int] = {}
@@ -49,6 +50,16 @@ class Workqueue(Generic[K]):
         elif key not in self._queued and key not in self._held:
             self._queued.add(key)
             self._ready.put_nowait(key)
+
+    def restart(self, key: K) -> None:
+        """Have the key worked on soon, whatever it failed at: the object is gone, and its namesake owes it nothing."""
+        if key in self._active:
+            self._anew.add(key)
+            return
+        self._cancel_timer(key)
+        self._held.discard(key)
+        self._failures.pop(key, None)
+        self.add(key)
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -65,6 +76,9 @@ class Workqueue(Generic[K]):
             result = await self._attempt(key)
             metrics.observe_reconcile(self.name, result, time.perf_counter() - started)
             self._active.discard(key)
+            if key in self._anew:
+                self._anew.discard(key)
+                self.restart(key)
             if key in self._again:
                 self._again.discard(key)
                 self.add(key)

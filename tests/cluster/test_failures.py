@@ -78,7 +78,6 @@ BAD: dict[str, tuple[str, Bad]] = {
     "flipped": ("CannotOpen", lambda stage, session: _last(stage.sealed("KEY", "val", session), 4)),
     "nul": ("InvalidValue", lambda stage, session: stage.sealed("KEY", b"canary\0value", session)),
     "not-utf-8": ("InvalidValue", lambda stage, session: stage.sealed("KEY", b"canary\xff\xfe", session)),
-    "empty": ("InvalidValue", lambda stage, session: stage.sealed("KEY", b"", session)),
 }
 
 
@@ -275,7 +274,6 @@ def test_how_a_sandbox_ends(stage: Stage) -> None:
     stage.start("well", ["KEY"], command=python("print('canary-printed')"))
     stage.start("badly", ["KEY"], command=python("raise SystemExit(7)"))
     stage.start("late", ["KEY"], activeDeadlineSeconds=2)
-    stage.start("killed", ["KEY"], command=python("import os; os.kill(os.getpid(), 9); os.abort()"))
     stage.start("no-such-program", ["KEY"], command=["/no/such/program"], startDeadlineSeconds=4)
     stage.start("lost", ["KEY"])
     lost = stage.running("lost")["podName"]
@@ -294,7 +292,6 @@ def test_how_a_sandbox_ends(stage: Stage) -> None:
         assert find(status, "SandboxCreated")["status"] == "True"
         assert status["startTime"] <= status["finishTime"]
         assert "canary" not in str(status)
-    assert stage.agent_is("killed", "SandboxFailed", "Failed")["exitCode"] in {134, 137}
     assert wait_finished(stage, "no-such-program") in {"SandboxFailed", "SandboxNotStarted"}
     stage.gone(("Pod", lost))
     assert stage.agent_is("lost", "SandboxLost", "Failed")["podName"] == lost

@@ -1,18 +1,21 @@
 """SIGKILL before and after each write of the operator lands: nothing is lost, nothing is doubled, nothing is left."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kubernetes.client import ApiClient
 
 from tests.support.api import Api
-from tests.support.cluster import OPERATOR, SYSTEM, wait_until
-from tests.support.kills import COMMAND, DECLARED, Ground
+from tests.support.cluster import OPERATOR, SYSTEM, new_platform, wait_until
+from tests.support.kills import COMMAND, DECLARED, Ground, Victim
 from tests.support.manifests import agent, session
 from tests.support.operator import OperatorProcess, write_kubeconfig
 from tests.support.podwatch import PodWatch
 from tests.support.proxy import Fate, Proxy
+from tests.support.sealing import public_key
 
 pytestmark = pytest.mark.cluster
 
@@ -37,6 +40,17 @@ def ground(
         yield found
 
 
+def make_agents(ground: Ground, victims: Iterable[Victim], **spec: Any) -> None:
+    for victim in victims:
+        ground.create(agent(victim.name, ground.platform, "alice", DECLARED, **{"command": COMMAND} | spec))
+
+
+def assert_all_writes_were_held(victims: list[Victim]) -> None:
+    """Of each fate there is an agent that finished before its write came: so all earlier writes were held."""
+    unheld = {victim.hold.fate for victim in victims if not victim.hold.reached}
+    assert unheld == {victim.hold.fate for victim in victims}, "there are more writes than this test kills at"
+
+
 @pytest.mark.parametrize(
     ("restart_policy", "fates"),
     [
@@ -47,17 +61,127 @@ def ground(
 )
 def test_every_write_of_an_agents_life(ground: Ground, restart_policy: str, fates: tuple[Fate, ...]) -> None:
     victims = ground.hold_each(fates, 8)
-    for victim in victims:
-        ground.create(
-            agent(victim.name, ground.platform, "alice", DECLARED, command=COMMAND, restartPolicy=restart_policy)
-        )
+    make_agents(ground, victims, restartPolicy=restart_policy)
     ground.kill_at_all(victims, ground.finished)
-    unheld = {victim.hold.fate for victim in victims if not victim.hold.reached}
-    assert unheld == set(fates), "there are more writes than this test kills at"
+    assert_all_writes_were_held(victims)
     ground.set_values(A="three", C="four", D="undeclared")
     ground.heal(victims, ground.finished)
-    print("\n".join(map(str, (v.hold for v in victims)))); print("\n".join(ground.proxy.writes))
+    ground.assert_each_ran_once(victims)
+    wait_until("no Secret is left, nor one that came late", lambda: ground.secrets() == [], 90)
+
+
+def test_a_second_kill_while_it_heals(ground: Ground) -> None:
+    fates = (Fate.LOST, Fate.LANDED)
+    first = {(n, m): ground.hold(f"a-{n}-{m}", n, fates[m % 2]) for n in (1, 2, 3) for m in (1, 2, 3, 4)}
+    make_agents(ground, first.values())
+    ground.kill_at_all(first.values(), ground.finished)
+    second = [ground.hold(victim.name, m, fates[n % 2]) for (n, m), victim in first.items()]
+    ground.operator.start()
+    ground.kill_at_all(second, ground.finished)
+    ground.set_values(A="three", C="four", D="undeclared")
+    ground.heal(second, ground.finished)
+    ground.assert_each_ran_once(second)
+    wait_until("no Secret is left", lambda: ground.secrets() == [])
+
+
+def test_a_refused_sandbox(ground: Ground) -> None:
+    quotas = f"/api/v1/namespaces/{ground.platform}/resourcequotas"
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}}
+    ground.api.request("POST", quotas, quota).ok()
+    victims = ground.hold_each((Fate.LOST, Fate.LANDED), 5)
+    make_agents(ground, victims)
+    ground.kill_at_all(victims, lambda _: False)
+    ground.heal(victims, lambda name: ground.reason(name) == "SandboxRefused")
+    wait_until("a refused sandbox leaves no Secret", lambda: ground.secrets() == [])
+    ground.api.delete(f"{quotas}/none").ok()
+    for victim in victims:
+        wait_until(f"{victim.name} ran", lambda victim=victim: ground.finished(victim.name), 90)  # type: ignore[misc]  # no types in a lambda
+    ground.assert_each_ran_once(victims)
+    wait_until("no Secret is left", lambda: ground.secrets() == [])
+
+
+@pytest.mark.parametrize("labels", [{}, {"app.kubernetes.io/instance": "argo"}], ids=["untracked", "tracked"])
+def test_the_end_of_an_agents_time(ground: Ground, labels: dict[str, str]) -> None:
+    """One that GitOps tracks stays, without Pod; any other goes with all that it had."""
+    victims = [ground.hold(f"{fate.value}-{n}", n, fate) for fate in (Fate.LOST, Fate.LANDED) for n in (6, 7, 8)]
+    for victim in victims:
+        manifest = agent(victim.name, ground.platform, "alice", DECLARED, command=COMMAND, ttlSecondsAfterFinished=1)
+        manifest["metadata"]["labels"] = labels
+        ground.create(manifest)
+
+    def over(name: str) -> bool:
+        if not labels:
+            return ground.gone(name)
+        return ground.finished(name) and ground.api.get(ground.where("Pod", ground.status(name)["podName"])).code == 404
+
+    ground.kill_at_all(victims, over)
+    assert any(victim.hold.reached and victim.hold.what.startswith("DELETE") for victim in victims)
+    ground.heal(victims, over)
+    wait_until("no Secret is left", lambda: ground.secrets() == [])
     ground.pods.catch_up(ground.api)
     for victim in victims:
-        ground.assert_ran_once(victim)
-    wait_until("no Secret is left", lambda: ground.secrets() == [], 90)
+        assert len(ground.pods.uids(victim.name)) == 1, victim.hold
+        assert not labels or ground.status(victim.name)["phase"] == "Succeeded", victim.hold
+
+
+def test_the_sweep_after_a_session(ground: Ground) -> None:
+    names = {f"{fate.value}-{policy.lower()}": (fate, policy) for fate in Fate for policy in ("Never", "OnFailure")}
+    for name, (_, policy) in names.items():
+        ground.create(agent(name, ground.platform, "alice", DECLARED, restartPolicy=policy))
+    for name in names:
+        wait_until(f"{name} runs", partial(ground.running, name), 90)
+    ground.proxy.next_life()
+    victims = [ground.hold(name, 1, fate) for name, (fate, _) in names.items()]
+    sealed = ground.proxy.hold(f"{ground.platform}/theazosecrets/alice", 1, Fate.LOST)
+    ground.api.delete(ground.where("TheazoSession", "alice")).ok()
+    ground.kill_at_all(victims, lambda _: False)
+    assert sealed.reached
+    ground.heal(victims, ground.gone)
+    wait_until("the sealed values are gone", lambda: ground.api.get(ground.where("TheazoSecret", "alice")).code == 404)
+    wait_until("no Secret is left", lambda: ground.secrets() == [])
+    wait_until("no Pod is left", lambda: ground.api.get(ground.where("Pod")).ok()["items"] == [], 60)
+
+
+def test_a_session_that_expires(ground: Ground) -> None:
+    holds = [ground.proxy.hold(f"{ground.platform}/theazosessions/{fate.value}", 2, fate) for fate in Fate]
+    for hold in holds:
+        ground.api.create(session(hold.fate.value, ground.platform, ttlSeconds=3)).ok()
+    for hold in holds:
+        wait_until(f"{hold} is held", lambda hold=hold: hold.reached)  # type: ignore[misc]  # no types in a lambda
+        assert hold.what.startswith("DELETE")
+    ground.kill()
+    ground.operator.start()
+    for fate in Fate:
+        where = ground.where("TheazoSession", fate.value)
+        wait_until(f"session {fate.value} is gone", lambda where=where: ground.api.get(where).code == 404)  # type: ignore[misc]  # no types in a lambda
+
+
+def test_a_late_status_undoes_no_record(ground: Ground) -> None:
+    """It says that the agent waits. Believed after the Pod of the agent's one run is gone, it would start another."""
+    victim = ground.hold("late", 1, Fate.LAST)
+    ground.create(agent("late", ground.platform, "alice", [*DECLARED, "MISSING"], command=COMMAND))
+    ground.kill_at_all([victim], ground.finished)
+    assert victim.hold.what.startswith("PATCH")
+    ground.set_values(A="three", C="four", MISSING="five")
+    ground.operator.start()
+    wait_until("the agent ran", lambda: ground.finished("late"), 60)
+    status = ground.status("late")
+    ground.api.delete(ground.where("Pod", status["podName"])).ok()
+    wait_until("its Pod is gone", lambda: ground.api.get(ground.where("Pod", status["podName"])).code == 404)
+    assert ground.proxy.let_land(victim.hold) == 422
+    assert ground.status("late") == status
+
+
+def test_the_publication_of_a_key(ground: Ground) -> None:
+    with new_platform(ground.api) as lost, new_platform(ground.api) as landed:
+        ground.kill()
+        holds = [
+            ground.proxy.hold(f"{SYSTEM}/configmaps/sealing-key-{name}", 1, fate)
+            for name, fate in ((lost, Fate.LOST), (landed, Fate.LANDED))
+        ]
+        ground.operator.start()
+        for hold in holds[:1]:
+            wait_until(f"{hold} is held", lambda hold=hold: hold.reached)  # type: ignore[misc]  # no types in a lambda
+        ground.kill()
+        ground.operator.start()
+        assert public_key(ground.api, lost) != public_key(ground.api, landed)

@@ -39,10 +39,23 @@ class ApiServer:
     replies: deque[Reply] = field(default_factory=deque)
     watches: deque[Reply] = field(default_factory=deque)
     asked: list[Asked] = field(default_factory=list)
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def __call__(self, request: web.Request) -> web.StreamResponse:
+    @property
+    def watched(self) -> list[Asked]:
+        """The watches that were asked for."""
+        return [each for each in self.asked if "watch" in each.query]
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until requests have made something true."""
+        while not condition():
+            self._news.clear()
+            await self._news.wait()
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         self.asked.append(Asked(request.method, request.path, dict(request.query), dict(request.headers), body))
+        self._news.set()
         if "watch" in request.query:
             return await (self.watches.popleft() if self.watches else stream(then="silence"))(request)
         if not self.replies:
@@ -112,7 +125,7 @@ async def api_server() -> AsyncIterator[tuple[ApiServer, Kube]]:
     """A server and a client of it."""
     server = ApiServer()
     app = web.Application(client_max_size=8 * 2**20)
-    app.router.add_route("*", "/{path:.*}", server)
+    app.router.add_route("*", "/{path:.*}", server.answer)
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

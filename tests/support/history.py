@@ -99,4 +99,6 @@ class Audit:
 def _call(call: Manifest, reference: Manifest) -> Call:
     what = "/".join(filter(None, [reference.get("resource"), reference.get("subresource")]))
     code = call.get("responseStatus", {}).get("code", 0)
-    return Call(call["verb"], what, reference.get("name", ""), code, datetime.fromisoformat(call["requestReceivedTimestamp"]))
+    return Call(
+        call["verb"], what, reference.get("name", ""), code, datetime.fromisoformat(call["requestReceivedTimestamp"])
+    )

@@ -82,6 +82,15 @@ class Ground:
         """Whether an agent is no longer there."""
         return self.api.get(self.where("TheazoAgent", name)).code == 404
 
+    def running(self, name: str) -> bool:
+        """Whether an agent's record says that its sandbox runs."""
+        return self.status(name).get("phase") == "Running"
+
+    def reason(self, name: str) -> str | None:
+        """The reason of an agent's condition Ready."""
+        rows = {row["type"]: row["reason"] for row in self.status(name).get("conditions", ())}
+        return rows.get("Ready")
+
     def secrets(self) -> list[str]:
         """The pod-scoped Secrets that live, by agent."""
         items = self.api.get(self.where("Secret")).ok()["items"]
@@ -92,9 +101,13 @@ class Ground:
         for victim in victims:
             wait_until(
                 f"{victim.hold} is held, or there is no such write; so far: {self._writes_about(victim)}",
-                lambda victim=victim: victim.hold.reached or done(victim.name),  # type: ignore[misc]  # as above
+                lambda victim=victim: victim.hold.reached or done(victim.name),  # type: ignore[misc]  # no types in a lambda
                 _SECONDS,
             )
+        self.kill()
+
+    def kill(self) -> None:
+        """SIGKILL, with all that is held still held."""
         self.operator.kill()
         self.proxy.next_life()
 
@@ -115,8 +128,13 @@ class Ground:
     def _writes_about(self, victim: Victim) -> list[str]:
         return [write for write in self.proxy.writes if write.startswith(f"{victim.hold.subject} ")]
 
-    def assert_ran_once(self, victim: Victim) -> None:
-        """One Pod, on record with its snapshot, and in it what that snapshot stands for."""
+    def assert_each_ran_once(self, victims: Iterable[Victim]) -> None:
+        """One Pod for each, on record with its snapshot, and in it what that snapshot stands for."""
+        self.pods.catch_up(self.api)
+        for victim in victims:
+            self._assert_ran_once(victim)
+
+    def _assert_ran_once(self, victim: Victim) -> None:
         status, told = self.status(victim.name), f"{victim.hold}: {self._writes_about(victim)}"
         assert status["phase"] == "Succeeded", f"{told}: {status}"
         assert self.pods.uids(victim.name) == {status["podUID"]}, told

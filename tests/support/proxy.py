@@ -163,11 +163,7 @@ class Proxy:
         _, _, rest = request.path.rpartition("/namespaces/")
         namespace, plural, name, *_ = [*rest.split("/"), "", "", ""]
         if request.method == "POST" and plural in {"pods", "secrets"}:
-            metadata = json.loads(body)["metadata"]
-            labels = metadata.get("labels") or {}
-            name = labels.get("theazo.dev/agent", metadata.get("name", ""))
-            self._agents.setdefault(labels.get("theazo.dev/agent-uid", ""), name)
-            plural = "theazoagents"
+            plural, name = "theazoagents", json.loads(body)["metadata"].get("labels", {}).get("theazo.dev/agent", "")
         elif plural == "secrets" and not name:
             uid = request.query.get("labelSelector", "").rpartition("=")[2]
             plural, name = "theazoagents", self._agents.get(uid, uid)

@@ -81,7 +81,12 @@ class Stage:
         return seal(SecretValue(value.encode()), binding, key)
 
     def set(
-        self, values: Mapping[str, str | bytes], session: str = "alice", *, sealing_id: str | None = None, **metadata: Any
+        self,
+        values: Mapping[str, str | bytes],
+        session: str = "alice",
+        *,
+        sealing_id: str | None = None,
+        **metadata: Any,
     ) -> Manifest:
         """Set values in a session, those that were there before stay."""
         texts = {name: self.sealed(name, value, session, sealing_id) for name, value in values.items()}

@@ -53,10 +53,7 @@ def test_a_text_with_line_breaks_stays_one_line(capsys: Captured) -> None:
 
 
 def fail_twice() -> None:
-    try:
-        raise ValueError(CANARY)
-    except ValueError as error:
-        raise KeyError(CANARY) from error
+    raise KeyError(CANARY) from ValueError(CANARY)
 
 
 def test_an_exceptions_text_and_its_causes_never_appear(capsys: Captured) -> None:

@@ -21,7 +21,7 @@ from theazo_operator.reconcile import progress
 from theazo_operator.reconcile.agent import NOTHING, POD_DELETED, Observed, Plan, plan, remember_session, wait
 from theazo_operator.reconcile.sandbox import PodSecret, build
 from theazo_operator.reconcile.secrets import Refusal, Resolved, resolve
-from theazo_operator.resources.agent import Agent, AgentSpec
+from theazo_operator.resources.agent import FINISHED_PHASES, Agent, AgentSpec
 from theazo_operator.resources.conditions import find
 from theazo_operator.resources.meta import AGENT_UID_LABEL, Key, Meta
 from theazo_operator.resources.sandbox import SandboxPod
@@ -54,9 +54,11 @@ class AgentController:
         return True
 
     def forget(self, body: JSON) -> None:
-        """Drop an agent that is gone."""
+        """Drop an agent that is gone; a namesake made since stays, since kopf may tell of the two in any order."""
         meta = Meta.of(body)
-        self._world.agents.remove(meta.key)
+        known = self._world.agents.get(meta.key)
+        if known is not None and known.meta.uid == meta.uid:
+            self._world.agents.remove(meta.key)
         self._unfinished_attempts.discard(meta.uid)
 
     async def reconcile(self, key: Key) -> timedelta | None:
@@ -104,6 +106,8 @@ class AgentController:
                 await self._record(agent, decided.status)
         if decided.back_off:
             raise BackOff
+        if decided.status is not None and decided.status["phase"] in FINISHED_PHASES and not agent.finished:
+            return timedelta(0)  # its time to live begins, and the echo of our own write is no news
         return decided.wake_after
 
     async def _record(self, agent: Agent, status: JSON) -> None:

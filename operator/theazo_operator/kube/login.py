@@ -8,6 +8,7 @@ from pathlib import Path
 import aiohttp
 
 from theazo_operator.kube.client import Kube
+from theazo_operator.kube.resource import Resource
 
 _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _CONNECTIONS = 64  # more at once only makes the API server queue them
@@ -36,25 +37,46 @@ class _Token:
         return await handler(request)
 
 
-def connect(kubeconfig: Path | None) -> Kube:
+class WatchClock:
+    """Notes when a collection was last asked for: kopf tells nobody whether its watch lives, but it does ask."""
+
+    def __init__(self, resource: Resource) -> None:
+        self._path = resource.path()
+        self._asked_at = time.monotonic()
+
+    @property
+    def idle(self) -> float:
+        """Seconds since the collection was last listed or watched."""
+        return time.monotonic() - self._asked_at
+
+    async def __call__(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        """Let a request through."""
+        if request.url.path == self._path:
+            self._asked_at = time.monotonic()
+        return await handler(request)
+
+
+def connect(kubeconfig: Path | None, clock: WatchClock) -> Kube:
     """Make the one client session. Must be called inside the event loop.
 
     Raises:
         LoginError: there is neither a kubeconfig nor a service account.
     """
-    return _from_kubeconfig(kubeconfig) if kubeconfig is not None else _from_service_account()
+    return _from_kubeconfig(kubeconfig, clock) if kubeconfig is not None else _from_service_account(clock)
 
 
-def _from_service_account() -> Kube:
+def _from_service_account(clock: WatchClock) -> Kube:
     host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT", "443")
     if host is None or not (_ACCOUNT / "token").exists():
         raise LoginError("no service account is mounted here: run in a cluster, or give --kubeconfig FILE")
     context = ssl.create_default_context(cafile=str(_ACCOUNT / "ca.crt"))
     host = f"[{host}]" if ":" in host else host
-    return _kube(f"https://{host}:{port}", context, middlewares=(_Token(_ACCOUNT / "token"),))
+    return _kube(f"https://{host}:{port}", context, middlewares=(clock, _Token(_ACCOUNT / "token")))
 
 
-def _from_kubeconfig(path: Path) -> Kube:
+def _from_kubeconfig(path: Path, clock: WatchClock) -> Kube:
     from kubernetes import client, config  # noqa: PLC0415 - tens of megabytes that a cluster's operator has no use for
 
     settings = client.Configuration()
@@ -67,7 +89,7 @@ def _from_kubeconfig(path: Path) -> Kube:
         context.load_cert_chain(settings.cert_file, settings.key_file)
     schemes: dict[str, dict[str, str]] = settings.auth_settings()  # type: ignore[assignment]  # declared as object
     headers = {each["key"]: each["value"] for each in schemes.values() if each["in"] == "header"}
-    return _kube(settings.host, context, headers=headers)
+    return _kube(settings.host, context, headers=headers, middlewares=(clock,))
 
 
 def _kube(
@@ -75,7 +97,7 @@ def _kube(
     context: ssl.SSLContext,
     *,
     headers: dict[str, str] | None = None,
-    middlewares: tuple[aiohttp.ClientMiddlewareType, ...] = (),
+    middlewares: tuple[aiohttp.ClientMiddlewareType, ...],
 ) -> Kube:
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(ssl=context, limit=_CONNECTIONS, keepalive_timeout=60),

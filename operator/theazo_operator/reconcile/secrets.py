@@ -40,7 +40,7 @@ def resolve(spec: AgentSpec, session: Session, sealed: TheazoSecret | None, keyr
     Raises:
         Refusal: a declared name is missing (waits), does not open, or all values together are too large.
     """
-    entries = sealed.entries if sealed is not None else {}
+    entries = sealed.entries if sealed is not None and sealed.may_serve(session) else {}
     missing = [each.key for each in spec.secrets if each.key not in entries and not each.optional]
     if missing:
         raise Refusal(Reason.SECRET_NOT_FOUND, _missing(missing, session), waits=True)

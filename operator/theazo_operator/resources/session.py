@@ -88,6 +88,10 @@ class TheazoSecret:
             status=read_status(body),
         )
 
+    def may_serve(self, session: Session) -> bool:
+        """Whether it is this session's, and not what an ended one of the same name left behind, to be swept."""
+        return self.status.get("sessionUID") in {None, session.meta.uid}
+
 
 def _entry(name: str, entry: Mapping[str, Any]) -> Entry:
     return Entry(name, word(entry.get("ciphertext")) or "", word(entry.get("updatedAt")) or "")

@@ -24,7 +24,7 @@ _TIMEOUT = (10, 60)  # seconds to connect, and between two reads
 _MAX_MESSAGE = 400  # characters of a server's message that are shown
 _NOT_FOUND = 404
 _REASONS = {
-    401: "the cluster does not accept your credentials; log in again or choose another --context",
+    401: "the cluster does not accept your credentials; log in again",
     403: "your account may not do that; ask an administrator of the cluster",
 }
 
@@ -106,7 +106,8 @@ class Cluster:
             found = None
         if answer.status // 100 == 2 and isinstance(found, dict):  # noqa: PLR2004 - RFC 9110
             return found
-        raise Refused(f"cannot {doing}: {_reason(answer.status, found)}")
+        way_out = f"; {self._otherwise}" if answer.status in _REASONS else ""
+        raise Refused(f"cannot {doing}: {_reason(answer.status, found)}{way_out}")
 
     @cached_property
     def _client(self) -> Any:  # noqa: ANN401 - kubernetes is untyped
