@@ -1,4 +1,4 @@
-"""The bench's own way to the API server: aiohttp and nothing around it, with as many connections as the operator has."""
+"""The bench's own way to the API server: aiohttp and little around it, with as many connections as the operator has."""
 
 import ssl
 from pathlib import Path

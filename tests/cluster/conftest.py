@@ -10,7 +10,7 @@ from hack.cluster import paths
 from tests.support.api import Api, connect
 from tests.support.cluster import OPERATOR, SYSTEM, Kubectl, bind, install, new_platform
 from tests.support.operator import OperatorProcess, write_kubeconfig
-from tests.support.stage import Stage, compute
+from tests.support.stage import NOWHERE, Stage, compute
 
 
 @pytest.fixture(scope="session")
@@ -66,7 +66,7 @@ def stage(platform: str, api: Api, kubectl: Kubectl) -> Stage:
 @pytest.fixture(scope="module")
 def nowhere(installed: None, api: Api) -> Iterator[str]:  # noqa: ARG001 - it has to be there
     """A compute whose sandboxes no node takes: for what happens before, without the cost of a container."""
-    with compute(api, nodeSelector={"theazo.dev/test": "nowhere"}) as name:
+    with compute(api, nodeSelector=NOWHERE) as name:
         yield name
 
 

@@ -1,4 +1,4 @@
-"""Who may make an agent's Secret, what the operator may make, and which namespaces can't be platforms."""
+"""Who may make and change an agent's Secret, and which namespaces can't be platforms."""
 
 from functools import partial
 from typing import Any
@@ -21,7 +21,6 @@ from tests.support.sandboxes import (
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("installed")]
 
 ONLY_OPERATOR = "only theazo-operator may create Secrets whose name begins with thz-. Choose another name."
-NOT_THE_OPERATOR = "theazo-operator may only create its master key and the Secrets of agents. If you did not try this"
 KEEP = "must stay, since they see to its deletion. Leave them, or delete the Secret."
 NO_PLATFORM = "this namespace can't be a platform. Remove the label theazo.dev/platform, and give each platform"
 
@@ -108,41 +107,6 @@ def test_garbage_collection_is_not_in_the_way(api: Api, platform: str, living: M
             assert "ownerReferences" not in api.get(dependent).ok()["metadata"]
         else:
             wait_until(f"{dependent} is gone", partial(gone, api, dependent), 60)
-
-
-def relabelled(manifest: Manifest, **metadata: Any) -> Manifest:
-    return manifest | {"metadata": manifest["metadata"] | metadata}
-
-
-def test_the_operator_makes_no_other_secrets(operator: Api, platform: str) -> None:
-    """Whoever steals its token must not get a service account's out of a Secret, nor plant one for somebody's Pod."""
-    good = pod_scoped_secret(platform)
-    token = {"kubernetes.io/service-account.name": "default"}
-    for wrong in (
-        ordinary_secret(platform),
-        ordinary_secret(platform, "theazo-master-key"),
-        ordinary_secret(platform, NAME),
-        relabelled(good, annotations=token) | {"type": "kubernetes.io/service-account-token", "immutable": None},
-        relabelled(good, ownerReferences=[]),
-        relabelled(good, ownerReferences=[owner_reference(NOBODY) | {"apiVersion": "example.com/v1"}]),
-        relabelled(good, labels={}),
-        good | {"type": "Opaque"},
-        good | {"immutable": False},
-    ):
-        assert_denied(operator.create(wrong, dry_run=True), NOT_THE_OPERATOR)
-    operator.create(good, dry_run=True).ok()
-
-
-def test_at_home_the_operator_makes_its_master_key_only(operator: Api) -> None:
-    token = {"kubernetes.io/service-account.name": "theazo-operator"}
-    key = ordinary_secret(SYSTEM, "theazo-master-key")
-    for wrong in (
-        ordinary_secret(SYSTEM, "other"),
-        pod_scoped_secret(SYSTEM),
-        relabelled(key, annotations=token) | {"type": "kubernetes.io/service-account-token"},
-    ):
-        assert_denied(operator.create(wrong, dry_run=True), NOT_THE_OPERATOR)
-    assert operator.create(key, dry_run=True).code in {201, 409}
 
 
 @pytest.mark.parametrize("value", ["true", "false", ""])

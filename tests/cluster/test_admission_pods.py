@@ -1,7 +1,6 @@
-"""Which Pods may be an agent's sandbox or use an agent's Secret, and what Pods the operator may make."""
+"""Which Pods may be an agent's sandbox or use an agent's Secret."""
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,11 +8,11 @@ import pytest
 from tests.support.api import Api, Manifest, path
 from tests.support.cluster import Kubectl, KubectlError, wait_until
 from tests.support.manifests import agent
+from tests.support.pods import WAYS, Way, container, env, env_from, ordinary_pod
 from tests.support.sandboxes import (
     NAME,
     NOBODY,
     assert_denied,
-    ordinary_pod,
     ordinary_secret,
     owner_reference,
     pod_scoped_secret,
@@ -22,57 +21,10 @@ from tests.support.sandboxes import (
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("installed")]
 
-Way = Callable[[str], dict[str, Any]]
-
-NOT_A_SANDBOX = (
-    "only the sandbox of an agent may use a Secret whose name begins with thz-. Remove the reference; to give"
-)
+NOT_A_SANDBOX = "only the sandbox of an agent may use a Secret whose name begins with thz-. Remove the reference; to"
 NOT_EPHEMERAL = "an ephemeral container must not use a Secret whose name begins with thz-. Remove the reference."
 NOT_OWNED = "only theazo-operator may make a Pod the sandbox of a TheazoAgent. Remove the ownerReference; to run an"
-NOT_THE_OPERATOR = "theazo-operator may only create sandboxes: owned by a TheazoAgent, without other Secrets, a service"
 
-
-def container(**fields: Any) -> dict[str, Any]:
-    return {"name": "main", "image": "python:3.13-slim"} | fields
-
-
-def env(name: str) -> list[dict[str, Any]]:
-    return [{"name": "A", "value": "b"}, {"name": "K", "valueFrom": {"secretKeyRef": {"name": name, "key": "K"}}}]
-
-
-def env_from(name: str) -> list[dict[str, Any]]:
-    return [{"configMapRef": {"name": "c", "optional": True}}, {"secretRef": {"name": name, "optional": True}}]
-
-
-def volume(**source: Any) -> dict[str, Any]:
-    return {"volumes": [{"name": "a", "emptyDir": {}}, {"name": "b"} | source]}
-
-
-ISCSI = {"targetPortal": "192.0.2.1:1", "iqn": "iqn.2001-04.com.example:a", "lun": 0}
-# Every field of a Pod by which it can use a Secret, around that Secret's name.
-WAYS: dict[str, Way] = {
-    "env": lambda name: {"containers": [container(), container(name="b", env=env(name))]},
-    "envFrom": lambda name: {"containers": [container(envFrom=env_from(name))]},
-    "init-env": lambda name: {"initContainers": [container(name="i", env=env(name))]},
-    "init-envFrom": lambda name: {"initContainers": [container(name="i", envFrom=env_from(name))]},
-    "sidecar": lambda name: {"initContainers": [container(name="i", restartPolicy="Always", env=env(name))]},
-    "secret": lambda name: volume(secret={"secretName": name}),
-    "projected": lambda name: volume(projected={"sources": [{"configMap": {"name": "c"}}, {"secret": {"name": name}}]}),
-    "pull": lambda name: {"imagePullSecrets": [{"name": "registry"}, {"name": name}]},
-    "csi": lambda name: volume(csi={"driver": "example.com", "nodePublishSecretRef": {"name": name}}),
-    "flex": lambda name: volume(flexVolume={"driver": "example.com/x", "secretRef": {"name": name}}),
-    "iscsi": lambda name: volume(iscsi=ISCSI | {"secretRef": {"name": name}}),
-    "rbd": lambda name: volume(rbd={"monitors": ["a"], "image": "b", "secretRef": {"name": name}}),
-    "cephfs": lambda name: volume(cephfs={"monitors": ["a"], "secretRef": {"name": name}}),
-    "cinder": lambda name: volume(cinder={"volumeID": "a", "secretRef": {"name": name}}),
-    "azureFile": lambda name: volume(azureFile={"secretName": name, "shareName": "s"}),
-    "scaleIO": lambda name: volume(
-        scaleIO={"gateway": "g", "system": "s", "volumeName": "v", "secretRef": {"name": name}}
-    ),
-    "storageos": lambda name: volume(
-        storageos={"volumeName": "v", "volumeNamespace": "n", "secretRef": {"name": name}}
-    ),
-}
 each_way = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 
 
@@ -207,63 +159,6 @@ def test_workloads_are_judged_when_their_pods_are_made(api: Api, tenant: Api, pl
 
     wait_until("the ReplicaSet says why it has no Pod", refusal)
     assert api.get(path("Pod", platform)).ok()["items"] == []
-
-
-HARDENED = sandbox("")["spec"]["containers"][0]
-PRIVILEGES: dict[str, dict[str, Any]] = {
-    "token": {"automountServiceAccountToken": True},
-    "token-by-default": {"automountServiceAccountToken": None},
-    "token-projected": volume(projected={"sources": [{"serviceAccountToken": {"path": "t"}}]}),
-    "host-path": volume(hostPath={"path": "/"}),
-    "host-network": {"hostNetwork": True},
-    "host-pid": {"hostPID": True},
-    "host-ipc": {"hostIPC": True},
-    "nfs": volume(nfs={"server": "a", "path": "/"}),
-    "privileged": {"containers": [HARDENED | {"securityContext": {"privileged": True}}]},
-    "escalation": {"containers": [HARDENED | {"securityContext": {}}]},
-    "escalation-in-init": {"initContainers": [container(name="i")]},
-    "capability": {
-        "containers": [
-            HARDENED | {"securityContext": HARDENED["securityContext"] | {"capabilities": {"add": ["SYS_ADMIN"]}}}
-        ]
-    },
-    "other-secret-env": {"containers": [HARDENED | {"env": env("database")}]},
-    "other-secret-envFrom": {"containers": [HARDENED | {"envFrom": env_from("database")}]},
-    **{f"other-secret-{name}": way("database") for name, way in WAYS.items() if "volumes" in way("")},
-}
-
-
-@pytest.mark.parametrize("privilege", PRIVILEGES.values(), ids=PRIVILEGES)
-def test_the_operator_makes_no_pod_with_privileges(operator: Api, platform: str, privilege: dict[str, Any]) -> None:
-    """Whoever steals its token must not read a platform's other Secrets, get service accounts' tokens or nodes."""
-    good = sandbox(platform)
-    operator.create(good, dry_run=True).ok()
-    assert_denied(operator.create(good | {"spec": good["spec"] | privilege}, dry_run=True), NOT_THE_OPERATOR)
-
-
-def test_the_operator_makes_no_pod_without_an_agent(operator: Api, platform: str) -> None:
-    good = sandbox(platform)
-    others = {"apiVersion": "example.com/v1"}, {"kind": "Agent"}
-    for owners in ([], *([owner_reference(NOBODY) | other] for other in others)):
-        ownerless = good | {"metadata": good["metadata"] | {"ownerReferences": owners}}
-        assert_denied(operator.create(ownerless, dry_run=True), NOT_A_SANDBOX)
-    assert_denied(operator.create(ordinary_pod(platform), dry_run=True), NOT_THE_OPERATOR)
-
-
-@pytest.mark.parametrize(
-    "allowed",
-    [
-        volume(configMap={"name": "c"}),
-        volume(persistentVolumeClaim={"claimName": "c"}),
-        volume(csi={"driver": "example.com"}),
-        volume(projected={"sources": [{"downwardAPI": {}}, {"configMap": {"name": "c"}}]}),
-        {"imagePullSecrets": [{"name": "registry"}]},
-        {"containers": [HARDENED | {"envFrom": env_from(NAME)}]},
-    ],
-)
-def test_what_computes_may_ask_for(operator: Api, platform: str, allowed: dict[str, Any]) -> None:
-    good = sandbox(platform)
-    operator.create(good | {"spec": good["spec"] | allowed}, dry_run=True).ok()
 
 
 def test_a_very_large_pod_is_not_too_much(tenant: Api, platform: str) -> None:

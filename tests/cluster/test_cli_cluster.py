@@ -166,6 +166,15 @@ def test_who_may_not_is_told_so_in_one_line(api: Api, platform: str, kubeconfig:
         assert len(result.err.splitlines()) == 1
 
 
+def test_a_server_that_the_kubeconfig_does_not_vouch_for_is_not_asked(kubeconfig: Path, tmp_path: Path) -> None:
+    server = yaml.safe_load(kubeconfig.read_text())["clusters"][0]["cluster"]["server"]
+    foreign = write_kubeconfig(tmp_path / "foreign", kubeconfig, "token", server)
+    result = platforms(foreign, "list")
+    assert (result.code, result.out) == (1, "")
+    assert f"cannot reach the cluster at {server}: unable to get local issuer certificate" in result.err
+    assert len(result.err.splitlines()) == 1
+
+
 def test_list_as_data(platform: str, kubeconfig: Path) -> None:
     found = json.loads(platforms(kubeconfig, "list", "-o", "json").out)
     assert found == yaml.safe_load(platforms(kubeconfig, "list", "-o", "yaml").out)

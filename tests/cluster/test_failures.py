@@ -7,14 +7,14 @@ from uuid import uuid4
 import pytest
 
 from tests.support.api import Api, Manifest, path
-from tests.support.cluster import PLATFORM_LABEL, SYSTEM, Kubectl, new_platform, wait_until
+from tests.support.cluster import PLATFORM_LABEL, Kubectl, new_platform, wait_until
 from tests.support.history import Audit
 from tests.support.manifests import SHORTEST
 from tests.support.stage import Stage, compute, find
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("running_operator")]
 
-BRIEF = {"secretsDeadlineSeconds": 2}
+BRIEF: dict[str, Any] = {"secretsDeadlineSeconds": 2}
 
 
 def test_what_is_missing_is_waited_for_then_stalled_then_used(stage: Stage, api: Api, nowhere: str) -> None:
@@ -54,7 +54,10 @@ def test_a_namespace_that_is_no_platform_yet(api: Api, kubectl: Kubectl, nowhere
         stage = Stage(api, kubectl, name)
         stage.open()
         stage.start("a", compute=nowhere, **BRIEF)
-        assert f"theazo platforms add {name}" in find(stage.agent_is("a", "PlatformNotFound", "Failed"), "Ready")["message"]
+        assert (
+            f"theazo platforms add {name}"
+            in find(stage.agent_is("a", "PlatformNotFound", "Failed"), "Ready")["message"]
+        )
         stage.is_now("TheazoSession", "alice", "PlatformNotFound", "Failed")
         api.merge(path("Namespace", name=name), {"metadata": {"labels": {PLATFORM_LABEL: "true"}}}).ok()
         stage.is_now("TheazoSession", "alice", "Active", "Current")
@@ -132,66 +135,6 @@ def test_more_than_a_secret_can_hold(stage: Stage, nowhere: str) -> None:
     assert len(stage.values()) == 1
 
 
-def test_a_name_that_the_template_sets_itself(stage: Stage, api: Api) -> None:
-    with compute(api, sandbox={"env": [{"name": "KEY", "value": "template"}]}) as template:
-        stage.open()
-        stage.set({"KEY": "value"})
-        stage.start("same", ["KEY"], compute=template)
-        stage.start("optional", [{"name": "KEY", "from": "ABSENT", "optional": True}], compute=template)
-        stage.start("renamed", [{"name": "KEY2", "from": "KEY"}], compute=template)
-        for agent in ("same", "optional"):
-            status = stage.agent_is(agent, "NameConflict", "Failed")
-            assert find(status, "SandboxCreated")["reason"] == "NameConflict"
-            assert "template sets KEY itself" in find(status, "Ready")["message"]
-        stage.running("renamed")
-        environment = stage.environment("renamed")
-        assert (environment["KEY"], environment["KEY2"]) == ("template", "value")
-        mend(api, template, {"env": []})
-        assert stage.running("same")
-
-
-def mend(api: Api, template: str, container: Manifest, **spec: Any) -> None:
-    """Change a compute: its container and its Pod spec."""
-    where = path("PodTemplate", SYSTEM, template)
-    found = api.get(where).ok()["template"]["spec"]
-    found["containers"][0] |= container
-    api.merge(where, {"template": {"spec": {"containers": found["containers"]} | spec}}).ok()
-
-
-REFUSED: dict[str, tuple[str, Manifest]] = {
-    "host-path": ("volume v (hostPath)", {"volumes": [{"name": "v", "hostPath": {"path": "/"}}]}),
-    "host-network": ("hostNetwork", {"hostNetwork": True}),
-    "host-pid": ("hostPID", {"hostPID": True}),
-    "shared-processes": ("shareProcessNamespace", {"shareProcessNamespace": True}),
-    "secret-volume": ("volume v (secret)", {"volumes": [{"name": "v", "secret": {"secretName": "database"}}]}),
-    "token-volume": (
-        "volume v (projected serviceAccountToken)",
-        {"volumes": [{"name": "v", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}}]},
-    ),
-    "account": ("serviceAccountName", {"serviceAccountName": "default"}),
-    "token": ("automountServiceAccountToken", {"automountServiceAccountToken": True}),
-    "env-from": ("envFrom of container", {"sandbox": {"envFrom": [{"secretRef": {"name": "database"}}]}}),
-    "root": ("runAsUser: 0", {"securityContext": {"runAsUser": 0}}),
-    "privileged": ("privileged of container", {"sandbox": {"securityContext": {"privileged": True}}}),
-    "no-sandbox": ("one container named sandbox", {"sandbox": {"name": "main"}}),
-}
-
-
-def test_a_template_that_asks_for_too_much_is_refused_and_never_mended(stage: Stage, api: Api) -> None:
-    stage.open()
-    for name, (says, spec) in REFUSED.items():
-        with compute(api, **spec) as template:
-            stage.start(name, compute=template)
-            status = stage.agent_is(name, "ComputeRefused", "Failed")
-            message = find(status, "Ready")["message"]
-            assert f"compute {template} is no sandbox, take this out of its template: " in message
-            assert says in message
-            if name == "host-network":
-                mend(api, template, {}, hostNetwork=None, nodeSelector={"theazo.dev/test": "nowhere"})
-                stage.pod_of(name)
-    assert len(stage.list("Pod")) == 1
-
-
 def test_somebody_else_has_the_pods_name(stage: Stage, nowhere: str) -> None:
     stage.set({"KEY": "value"})
     uid = stage.start("a", ["KEY"], compute=nowhere)["metadata"]["uid"]
@@ -236,7 +179,7 @@ def test_what_the_namespace_refuses_is_tried_again(stage: Stage, api: Api, wall:
     stage.create(manifest)
     with compute(
         api,
-        nodeSelector={"theazo.dev/test": "nowhere"},
+        nodeSelector=NOWHERE,
         sandbox={"resources": {"requests": {"memory": "2Mi"}, "limits": {"memory": "2Mi"}}},
     ) as template:
         stage.open()
@@ -262,57 +205,3 @@ def test_a_refused_agent_that_is_made_again_need_not_wait(stage: Stage, nowhere:
     stage.api.delete(path("TheazoAgent", stage.name, "a")).ok()
     stage.start("a", compute=nowhere)
     wait_until("the new one has its Pod", lambda: "podName" in stage.status("a"), 3)
-
-
-def test_how_a_sandbox_ends(stage: Stage) -> None:
-    stage.open()
-    stage.set({"KEY": "value"})
-
-    def python(text: str) -> list[str]:
-        return ["python3", "-c", text]
-
-    stage.start("well", ["KEY"], command=python("print('canary-printed')"))
-    stage.start("badly", ["KEY"], command=python("raise SystemExit(7)"))
-    stage.start("late", ["KEY"], activeDeadlineSeconds=2)
-    stage.start("no-such-program", ["KEY"], command=["/no/such/program"], startDeadlineSeconds=4)
-    stage.start("lost", ["KEY"])
-    lost = stage.running("lost")["podName"]
-    stage.api.delete(path("Pod", stage.name, lost)).ok()
-    expected = {
-        "well": ("Completed", "Current", "Succeeded", 0),
-        "badly": ("SandboxFailed", "Failed", "Failed", 7),
-        "late": ("DeadlineExceeded", "Failed", "Failed", None),
-        "lost": ("SandboxLost", "Failed", "Failed", None),
-    }
-    for agent, (reason, verdict, phase, code) in expected.items():
-        status = stage.agent_is(agent, reason, verdict, 60)
-        assert status["phase"] == phase
-        assert code is None or status["exitCode"] == code
-        assert find(status, "Finished")["status"] == "True"
-        assert find(status, "SandboxCreated")["status"] == "True"
-        assert status["startTime"] <= status["finishTime"]
-        assert "canary" not in str(status)
-    assert wait_finished(stage, "no-such-program") in {"SandboxFailed", "SandboxNotStarted"}
-    stage.gone(("Pod", lost))
-    assert stage.agent_is("lost", "SandboxLost", "Failed")["podName"] == lost
-    assert stage.get("Pod", lost) is None, "never a second Pod"
-    assert stage.values() == {}
-
-
-def wait_finished(stage: Stage, agent: str) -> str:
-    """Wait for an agent's end, and give its reason."""
-    wait_until(f"{agent} has finished", lambda: bool(find(stage.status(agent), "Finished")), 30)
-    return str(find(stage.status(agent), "Finished")["reason"])
-
-
-def test_a_pod_that_its_node_ended(stage: Stage, nowhere: str) -> None:
-    """By what the kubelet writes; its message, which could quote anything, is not repeated."""
-    stage.open()
-    stage.set({"KEY": "value"})
-    stage.start("a", ["KEY"], compute=nowhere)
-    pod = stage.pod_of("a")["metadata"]["name"]
-    told = {"phase": "Failed", "reason": "Evicted", "message": "canary: low on memory"}
-    stage.api.merge(path("Pod", stage.name, pod, "status"), {"status": told}).ok()
-    status = stage.agent_is("a", "Evicted", "Failed")
-    assert "canary" not in str(status)
-    assert stage.values() == {}

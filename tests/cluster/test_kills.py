@@ -20,7 +20,6 @@ from tests.support.sealing import public_key
 pytestmark = pytest.mark.cluster
 
 
-
 @pytest.fixture(scope="module")
 def proxy(kubeconfig: Path) -> Iterator[Proxy]:
     with Proxy(kubeconfig) as running:
@@ -42,7 +41,9 @@ def ground(
 
 def make_agents(ground: Ground, victims: Iterable[Victim], **spec: Any) -> None:
     for victim in victims:
-        ground.create(agent(victim.name, ground.platform, "alice", DECLARED, **{"command": COMMAND} | spec))
+        ground.create(
+            agent(victim.name, ground.platform, "alice", DECLARED, command=COMMAND, startDeadlineSeconds=90, **spec)
+        )
 
 
 def assert_all_writes_were_held(victims: list[Victim]) -> None:
@@ -173,15 +174,13 @@ def test_a_late_status_undoes_no_record(ground: Ground) -> None:
 
 
 def test_the_publication_of_a_key(ground: Ground) -> None:
+    ground.kill()
     with new_platform(ground.api) as lost, new_platform(ground.api) as landed:
-        ground.kill()
-        holds = [
-            ground.proxy.hold(f"{SYSTEM}/configmaps/sealing-key-{name}", 1, fate)
-            for name, fate in ((lost, Fate.LOST), (landed, Fate.LANDED))
-        ]
-        ground.operator.start()
-        for hold in holds[:1]:
+        fates = {lost: Fate.LOST, landed: Fate.LANDED}
+        for name, fate in fates.items():  # they are published one after the other, in any order
+            hold = ground.proxy.hold(f"{SYSTEM}/configmaps/sealing-key-{name}", 1, fate)
+            ground.operator.start()
             wait_until(f"{hold} is held", lambda hold=hold: hold.reached)  # type: ignore[misc]  # no types in a lambda
-        ground.kill()
+            ground.kill()
         ground.operator.start()
         assert public_key(ground.api, lost) != public_key(ground.api, landed)

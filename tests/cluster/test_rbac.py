@@ -158,12 +158,12 @@ def test_in_a_platform_it_can_do_its_work(operator: Api, api: Api, platform: str
     names = {item["metadata"]["name"] for item in api.get(path("Secret", platform)).ok()["items"]}
     assert kept["metadata"]["name"] in names
     assert gone["metadata"]["name"] not in names
+    operator.delete(path("Pod", platform, "agent-01234567"), gracePeriodSeconds="0").ok()
     for kind in KINDS:
         where = path(kind, platform, made[kind]["metadata"]["name"])
         ready = {"conditions": [condition("Ready", "True", "Active")]}
         operator.merge(f"{where}/status", {"status": ready}).ok()
         operator.delete(where).ok()
-    operator.delete(path("Pod", platform, "agent-01234567"), gracePeriodSeconds="0").ok()
     for seen in ("/api/v1/pods", "/api/v1/namespaces", *(path(kind) for kind in KINDS), path("PodTemplate", SYSTEM)):
         operator.get(seen, limit="1").ok()
 

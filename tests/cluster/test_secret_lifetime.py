@@ -6,6 +6,7 @@ Judged by the API server's own history: what is there only for a moment is seen 
 import base64
 import re
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -65,7 +66,9 @@ def test_with_never_it_goes_when_the_sandbox_has_started(stage: Stage) -> None:
     stage.running("runs")
     stage.agent_is("ends", "Completed", "Current")
     assert stage.values() == {}
-    found = {life.created["metadata"]["labels"]["theazo.dev/agent"]: life for life in lives(stage.api, stage.name, since)}
+    found = {
+        life.created["metadata"]["labels"]["theazo.dev/agent"]: life for life in lives(stage.api, stage.name, since)
+    }
     for agent in ("runs", "ends"):
         pod = stage.pod_of(agent)["metadata"]["name"]
         deleted = found[agent].deleted
@@ -85,7 +88,9 @@ def test_otherwise_it_stays_as_long_as_the_pod_may_restart(stage: Stage, policy:
     stage.open()
     stage.set({"KEY": "value"})
     since = stage.version()
-    again = f"import os, sys; os.path.exists('/tmp/x') or sys.exit(open('/tmp/x', 'w').close() or 3); exec({IDLE[-1]!r})"
+    again = (
+        f"import os, sys; os.path.exists('/tmp/x') or sys.exit(open('/tmp/x', 'w').close() or 3); exec({IDLE[-1]!r})"
+    )
     stage.start("a", ["KEY"], restartPolicy=policy, command=["python3", "-c", again])
     restarted = "the sandbox runs for the second time"
     wait_until(restarted, lambda: _restarts(stage, "a") == 1, 60)
@@ -128,7 +133,7 @@ def test_a_refused_pod_leaves_none_and_each_attempt_has_its_own(stage: Stage) ->
     assert len({life.name for life in tried}) == len(tried) == attempts() + 1
     assert all(life.deleted for life in tried)
     calls = [call for call in audit.calls(stage.name) if call.what in {"secrets", "pods"}]
-    for refused, after in zip(calls, calls[1:], strict=False):
+    for refused, after in pairwise(calls):
         if refused.what == "pods" and refused.code == 403:
             assert (after.verb, after.what) == ("deletecollection", "secrets")
             assert after.received - refused.received < timedelta(seconds=1)

@@ -16,10 +16,15 @@ from urllib.parse import parse_qsl, urlsplit
 import yaml
 
 from theazo.cli import main
+from theazo.sealing import Binding
 from theazo_operator.opening import Keyring
 
 KEYRING = Keyring({1: bytes(range(32))})
 KEY = KEYRING.public_key("acme")
+KEY_PATH = "/api/v1/namespaces/theazo-system/configmaps/sealing-key-acme"
+SESSIONS = "/apis/theazo.dev/v1alpha1/namespaces/acme/theazosessions"
+TARGET = ("-n", "acme", "--session", "demo")
+Arguments = tuple[str | Path, ...]
 TOKEN = "t0ken-of-the-kubeconfig"
 
 
@@ -48,6 +53,24 @@ def theazo(*arguments: str | Path, stdin: bytes = b"", environ: Mapping[str, str
         stack.enter_context(redirect_stderr(err))
         code = main([str(argument) for argument in arguments])
     return Result(code, out.getvalue(), err.getvalue())
+
+
+def opened(manifest: dict[str, Any], sealing_id: str) -> dict[str, bytes]:
+    """What the operator gets out of a manifest."""
+    platform, session = manifest["metadata"]["namespace"], manifest["metadata"]["name"]
+    return {
+        name: KEYRING.open(entry["ciphertext"], Binding(platform, session, sealing_id, name)).reveal()
+        for name, entry in manifest["spec"]["encryptedData"].items()
+    }
+
+
+def refused(result: Result, *words: str, code: int = 1) -> None:
+    """Nothing came out, and every line of the refusal is one with a reason."""
+    assert (result.code, result.out) == (code, "")
+    lines = [line for line in result.err.splitlines() if not line.startswith("note: ")]
+    assert lines
+    assert all(line.startswith("error: ") for line in lines)
+    assert all(word in result.err for word in words), result.err
 
 
 def config_map(**changes: str) -> dict[str, Any]:

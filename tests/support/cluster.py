@@ -72,14 +72,25 @@ def rendered(kubectl: Kubectl, folder: Path, replicas: int) -> list[Manifest]:
 
 
 def install(kubectl: Kubectl, api: Api, *, replicas: int) -> None:
-    """Install as the README says, with the operator's Deployment scaled, and wait until all of it is in force."""
+    """Install as the README says, with the operator's Deployment scaled, and wait until all of it is in force.
+
+    Without replicas no operator runs afterwards, not even one that ran before and takes its time to end.
+    """
     objects = rendered(kubectl, ROOT / "manifests" / "default", replicas)
     text = yaml.safe_dump_all(objects, sort_keys=False)
     said = kubectl("apply", "--server-side", "--force-conflicts", "-o", "name", "-f", "-", input=text)
     kinds = [line for line in said.split() if line.startswith("customresourcedefinition")]
     kubectl("wait", "--for=condition=Established", *kinds)
+    if replicas:
+        kubectl("rollout", "status", f"deployment/{OPERATOR}", "-n", SYSTEM, "--timeout=120s")
+    else:
+        wait_until("no operator runs in the cluster", partial(_no_operator, api), 60)
     for probe in _refused():
         wait_until(f"the admission policy for {probe['kind']} is in force", partial(_denied, api, probe))
+
+
+def _no_operator(api: Api) -> bool:
+    return not api.get(path("Pod", SYSTEM), labelSelector=f"app.kubernetes.io/name={OPERATOR}").ok()["items"]
 
 
 def _denied(api: Api, probe: Manifest) -> bool:

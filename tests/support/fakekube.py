@@ -96,10 +96,12 @@ class FakeKube(Kube):
         self._end(landed)
         return {"metadata": dict(created)} if isinstance(body, bytes) else copy.deepcopy(stored)
 
-    async def patch_status(self, resource: Resource, namespace: str, name: str, uid: str, status: JSON) -> JSON:
+    async def patch_status(
+        self, resource: Resource, namespace: str, name: str, uid: str, status: JSON, *, version: int | None = None
+    ) -> JSON:
         landed = self._begin("PATCH", resource)
         found = self._find("PATCH", resource, namespace, name)
-        if found["metadata"]["uid"] != uid:
+        if found["metadata"]["uid"] != uid or version not in {None, int(found["metadata"]["resourceVersion"])}:
             raise Outdated("PATCH", resource.plural, 422, "Invalid")
         found["status"] = json.loads(json.dumps(status))
         found["metadata"]["resourceVersion"] = str(next(self._versions))

@@ -65,6 +65,7 @@ class Call:
     name: str
     code: int
     received: datetime
+    uri: str
 
     def __str__(self) -> str:
         return f"{self.verb} {self.what}"
@@ -99,6 +100,5 @@ class Audit:
 def _call(call: Manifest, reference: Manifest) -> Call:
     what = "/".join(filter(None, [reference.get("resource"), reference.get("subresource")]))
     code = call.get("responseStatus", {}).get("code", 0)
-    return Call(
-        call["verb"], what, reference.get("name", ""), code, datetime.fromisoformat(call["requestReceivedTimestamp"])
-    )
+    received = datetime.fromisoformat(call["requestReceivedTimestamp"])
+    return Call(call["verb"], what, reference.get("name", ""), code, received, call["requestURI"])

@@ -28,7 +28,7 @@ class PodWatch:
         self._thread = threading.Thread(target=self._run, name="podwatch", daemon=True)
 
     def __enter__(self) -> Self:
-        self._since = self._core.list_namespaced_pod(self._namespace).metadata.resource_version
+        self._since = "0"  # from whatever is there
         self._thread.start()
         return self
 

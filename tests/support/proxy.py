@@ -1,7 +1,8 @@
 """A reverse proxy before the API server that counts an operator's writes, and can hold any one of them.
 
 Plain HTTP in, TLS and the operator's own bearer token out; watches stream through. Writes are counted for each object
-that they are about: of an agent, those of its Secret and Pod too. So one kill can hit many agents, each at another write.
+that they are about: of an agent, those of its Secret and Pod too. So one kill can hit many agents, each at another of
+its writes.
 
     LOST     the write is held and never reaches the API server
     LANDED   the write is done, and its answer is held and never goes back
@@ -49,10 +50,11 @@ class Hold:
         self.number = number
         self.fate = fate
         self.what = ""
-        self.landed_as: int | None = None
+        self.landed_as = 0
         self._reached = threading.Event()
         self._released = asyncio.Event()
         self._lands = False
+        self._landed = asyncio.Event()
 
     @property
     def reached(self) -> bool:
@@ -108,7 +110,8 @@ class Proxy:
         """Let a LATE or LAST write reach the API server, and say with which HTTP status."""
         hold._lands = True
         self._loop.call_soon_threadsafe(hold._released.set)
-        return asyncio.run_coroutine_threadsafe(_landed(hold), self._loop).result(_START_SECONDS)
+        asyncio.run_coroutine_threadsafe(hold._landed.wait(), self._loop).result(_START_SECONDS)
+        return hold.landed_as
 
     def learn_agent(self, agent: Mapping[str, Any]) -> None:
         """Hear of an agent, so that a deletion by its UID is known for one of its writes."""
@@ -141,11 +144,12 @@ class Proxy:
         if hold is None:
             return await self._pass_on(request, body)
         if hold.fate is Fate.LANDED:
-            hold.landed_as = await self._forward(request, body)
+            await self._forward(request, body)
         hold._reached.set()
         await hold._released.wait()
         if hold._lands:
             hold.landed_as = await self._forward(request, body)
+            hold._landed.set()
         raise web.HTTPServiceUnavailable  # nobody hears it: who asked is dead
 
     def _count(self, request: web.Request, body: bytes) -> Hold | None:
@@ -174,7 +178,8 @@ class Proxy:
     async def _forward(self, request: web.Request, body: bytes) -> int:
         async with self._ask(request, body) as answer:
             await answer.read()
-            return answer.status
+            status: int = answer.status
+            return status
 
     def _ask(self, request: web.Request, body: bytes) -> Any:
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP}
@@ -193,9 +198,3 @@ class Proxy:
             except (ConnectionError, aiohttp.ClientError):
                 pass  # the operator was killed, or the test is over
             return reply
-
-
-async def _landed(hold: Hold) -> int:
-    while hold.landed_as is None:
-        await asyncio.sleep(0.01)
-    return hold.landed_as

@@ -76,17 +76,6 @@ def ordinary_secret(namespace: str, name: str = "database") -> Manifest:
     return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"password": "hunter2"}}
 
 
-def ordinary_pod(namespace: str, **spec: Any) -> Manifest:
-    """A Pod that has nothing to do with Theazo; keywords are fields of its spec. It stays Pending."""
-    containers = [{"name": "main", "image": "python:3.13-slim"}]
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "ordinary", "namespace": namespace},
-        "spec": {"schedulerName": "nobody", "containers": containers} | spec,
-    }
-
-
 def assert_denied(reply: Reply, says: str) -> None:
     """Refused by an admission policy, not for a missing right, and with what to do."""
     assert reply.code == 403, reply.body

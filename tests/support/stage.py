@@ -21,6 +21,10 @@ AGENT = "TheazoAgent"
 IDLE = ["python3", "-c", "from signal import *; pthread_sigmask(SIG_BLOCK, {SIGTERM}); sigwait({SIGTERM})"]
 
 
+#: A node selector that no node has.
+NOWHERE = {"theazo.dev/test": "nowhere"}
+
+
 def find(status: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
     """A condition of a status; empty if there is none."""
     return next((row for row in status.get("conditions", ()) if row["type"] == kind), {})
@@ -186,7 +190,7 @@ class Stage:
 def compute(api: Api, name: str | None = None, **spec: Any) -> Iterator[str]:
     """A compute of a test's own: its name.
 
-    Keywords are fields of the Pod spec, but for two: `sandbox` has fields of that container, `more` has other containers.
+    Keywords are fields of the Pod spec, but for two: `sandbox` has fields of that container, `more` other containers.
     """
     name = name or f"test-{uuid4().hex[:8]}"
     container = {"name": "sandbox", "image": "docker.io/library/python:3.13-slim", "command": IDLE}

@@ -155,6 +155,11 @@ def test_a_fault_of_the_program_shows_where_but_not_what(run: Any, place: str) -
     assert "cli/seal.py" in result.err
 
 
+def test_an_interrupt_shows_nothing_at_all(run: Any) -> None:
+    with patch("theazo.sealing.seal", side_effect=KeyboardInterrupt(CANARY)):
+        silent(run("--stdin", "A", stdin=RAW), 130)
+
+
 def test_what_is_sealed_is_not_seen_in_what_comes_out(run: Any) -> None:
     result = run("--stdin", "A", stdin=RAW)
     assert result.code == 0

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from theazo.cli import envfile
@@ -74,6 +74,7 @@ def test_a_problem_names_its_line_and_quotes_nothing(text: str, numbers: list[in
     assert all(line.name == line.value == "" for line in lines)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.from_regex(r"[A-Z_]{1,9}", fullmatch=True), st.text(), min_size=1))
 def test_whatever_is_escaped_in_double_quotes_comes_back(values: dict[str, str]) -> None:
     def quoted(value: str) -> str:
@@ -82,6 +83,7 @@ def test_whatever_is_escaped_in_double_quotes_comes_back(values: dict[str, str])
     assert dict(pairs("".join(f"{name}={quoted(value)}\n" for name, value in values.items()))) == values
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_is_read_to_its_end(text: str) -> None:
     lines = envfile.parse(text)

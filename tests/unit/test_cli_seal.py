@@ -1,20 +1,24 @@
-import base64
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
-from tests.support.cli import KEY, KEYRING, Api, Result, config_map, fake_cluster, theazo, write_kubeconfig
+from tests.support.cli import (
+    KEY,
+    KEY_PATH,
+    SESSIONS,
+    TARGET,
+    Api,
+    Arguments,
+    config_map,
+    fake_cluster,
+    opened,
+    refused,
+    theazo,
+    write_kubeconfig,
+)
 from theazo.rules import session_name
-from theazo.sealing import Binding
-
-KEY_PATH = "/api/v1/namespaces/theazo-system/configmaps/sealing-key-acme"
-SESSIONS = "/apis/theazo.dev/v1alpha1/namespaces/acme/theazosessions"
-Arguments = tuple[str | Path, ...]
-TARGET = ("-n", "acme", "--session", "demo")
 
 
 @pytest.fixture
@@ -35,24 +39,6 @@ def key_file(tmp_path: Path) -> Path:
 @pytest.fixture
 def offline(key_file: Path) -> Arguments:
     return ("seal", *TARGET, "--sealing-id", "id-1", "--public-key", key_file, "--kubeconfig", "/nowhere")
-
-
-def opened(manifest: dict[str, Any], sealing_id: str) -> dict[str, bytes]:
-    """What the operator gets out of a manifest."""
-    platform, session = manifest["metadata"]["namespace"], manifest["metadata"]["name"]
-    return {
-        name: KEYRING.open(entry["ciphertext"], Binding(platform, session, sealing_id, name)).reveal()
-        for name, entry in manifest["spec"]["encryptedData"].items()
-    }
-
-
-def refused(result: Result, *words: str, code: int = 1) -> None:
-    """Nothing came out, and every line of the refusal is one with a reason."""
-    assert (result.code, result.out) == (code, "")
-    lines = [line for line in result.err.splitlines() if not line.startswith("note: ")]
-    assert lines
-    assert all(line.startswith("error: ") for line in lines)
-    assert all(word in result.err for word in words), result.err
 
 
 def test_an_env_file_becomes_a_theazosecret(offline: Arguments, tmp_path: Path) -> None:
@@ -185,79 +171,6 @@ def test_an_answer_that_is_no_object(api: Api, status: int, body: bytes) -> None
     result = theazo("seal", *TARGET, "--kubeconfig", api.kubeconfig, "--stdin", "A", stdin=b"v")
     refused(result, f"answered {status}")
     assert "b0dy" not in result.err
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        yaml.safe_dump(config_map()),
-        json.dumps(config_map(), indent=1),
-        KEY.to_base64(),
-        base64.encodebytes(KEY.raw).decode(),
-    ],
-    ids=["yaml", "json", "base64", "wrapped base64"],
-)
-def test_a_key_file_is_a_config_map_or_base64(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "key"
-    path.write_text(text)
-    result = theazo("seal", *TARGET, "--sealing-id", "i", "--public-key", path, "--stdin", "A", stdin=b"v")
-    assert opened(result.manifest, "i") == {"A": b"v"}
-    assert f"key fingerprint {KEY.key_id}" in result.err
-
-
-WRONG_KEYS: list[tuple[Any, str]] = [
-    (config_map(platform="globex"), "another platform"),
-    (config_map(suite="rot13"), "suite"),
-    (config_map(keyId="0" * 16), "tampered"),
-    (config_map(publicKey=base64.b64encode(b"\xff" * 1216).decode()), "public key"),
-    (config_map(publicKey="!"), "base64"),
-    ({"kind": "ConfigMap"}, "not a sealing key"),
-    ({"kind": "ConfigMap", "data": "x"}, "not a sealing key"),
-]
-
-
-@pytest.mark.parametrize(("found", "word"), WRONG_KEYS)
-def test_a_wrong_key_is_refused_wherever_it_comes_from(api: Api, tmp_path: Path, found: Any, word: str) -> None:
-    api.objects[KEY_PATH] = found
-    refused(theazo("seal", *TARGET, "--kubeconfig", api.kubeconfig, "--stdin", "A", stdin=b"v"), word)
-    path = tmp_path / "key"
-    path.write_text(yaml.safe_dump(found))
-    refused(theazo("seal", *TARGET, "--sealing-id", "i", "--public-key", path, "--stdin", "A", stdin=b"v"), word)
-
-
-@pytest.mark.parametrize(
-    ("raw", "word"),
-    [
-        (b"\xff\xfe", "not a text file"),
-        (b"a: [", "not valid YAML"),
-        (b"a: 1\na: 2", "a key is given twice"),
-        (b"kind: Secret", "neither"),
-        (b"--- {kind: ConfigMap}\n--- {kind: ConfigMap}", "neither"),
-        (b"", "neither"),
-        (b"eA==", "1216 bytes"),
-    ],
-)
-def test_a_key_file_with_no_key(tmp_path: Path, raw: bytes, word: str) -> None:
-    path = tmp_path / "key"
-    path.write_bytes(raw)
-    arguments = ("seal", *TARGET, "--sealing-id", "i", "--stdin", "A")
-    refused(theazo(*arguments, "--public-key", path, stdin=b"v"), word)
-    refused(theazo(*arguments, "--public-key", tmp_path, stdin=b"v"), "directory")
-
-
-def test_a_pinned_fingerprint(offline: Arguments, tmp_path: Path) -> None:
-    arguments = (*offline, "--stdin", "A", "-f", tmp_path / "out.yaml", "--fingerprint")
-    other = "0" * 16
-    refused(theazo(*arguments, other, stdin=b"v"), KEY.key_id, other, "nothing was sealed")
-    assert not (tmp_path / "out.yaml").exists()
-    refused(theazo(*arguments, "c4n4ry", stdin=b"v"), "16 hex digits", code=2)
-    assert theazo(*arguments, KEY.key_id.upper(), stdin=b"v").code == 0
-
-
-def test_a_wrong_fingerprint_is_found_before_a_value_is_read(offline: Arguments) -> None:
-    result = theazo(*offline, "--env-file", "/nowhere", "--fingerprint", "0" * 16)
-    refused(result, "nothing was sealed")
-    assert "cannot read" not in result.err
 
 
 @pytest.mark.parametrize(

@@ -163,6 +163,14 @@ CASES: dict[str, tuple[Observed, Expected]] = {
         seen(agent(status=finished("Failed", "SandboxNotStarted")), pod=pod(owner_uid=OTHER_UID)),
         does(),
     ),
+    "finished, and another pod of ours runs": (
+        seen(agent(status=finished("Failed", "SandboxLost")), pod=pod(uid=OTHER_UID, status=running())),
+        does("delete_secrets", "delete_pod"),
+    ),
+    "finished before any pod was recorded": (
+        seen(agent(status={**finished("Failed", "SandboxFailed"), "podUID": None}), pod=pod()),
+        does("delete_secrets", "delete_pod"),
+    ),
     "TTL left": (seen(agent(spec=TTL, status=finished()), after=50), does(wake=40)),
     "TTL over": (seen(agent(spec=TTL, status=finished()), after=90), does("delete_agent")),
     "TTL of nothing": (

@@ -114,6 +114,21 @@ def test_without_a_theazo_secret_every_name_is_missing() -> None:
     assert opened(spec_of({"name": "A", "optional": True}), None) == []
 
 
+@pytest.mark.parametrize(
+    ("status", "serves"),
+    [(None, True), ({}, True), ({"sessionUID": SESSION_UID}, True), ({"sessionUID": "an-ended-one"}, False)],
+    ids=["new", "waiting", "this session's", "an ended one's"],
+)
+def test_what_an_ended_session_of_the_same_name_left_behind_is_not_used(status: JSON | None, serves: bool) -> None:  # noqa: FBT001
+    sealed = secret({"A": sealed_text(b"1", "A")}, status=status)
+    if serves:
+        assert len(opened(spec_of("A"), sealed)) == 1
+        return
+    with pytest.raises(Refusal) as caught:
+        opened(spec_of("A"), sealed)
+    assert (caught.value.reason, caught.value.waits) == (Reason.SECRET_NOT_FOUND, True)
+
+
 def test_an_optional_secret_that_is_missing_is_left_out() -> None:
     resolved = opened(spec_of("A", {"name": "B", "optional": True}), stored(A="1"))
     assert [each.record.name for each in resolved] == ["A"]
@@ -339,7 +354,7 @@ def test_the_template_is_not_changed() -> None:
 
 
 def kubelet_expands(text: str, variables: Mapping[str, str]) -> str:
-    """k8s.io/kubernetes/third_party/forked/golang/expansion, told again: `$$` is `$`, `$(NAME)` a value if there is one."""
+    """k8s.io/kubernetes/third_party/forked/golang/expansion, told again: `$$` is `$`, `$(NAME)` a value if any."""
     result, position = "", 0
     while position < len(text):
         if text[position] != "$" or position + 1 == len(text):

@@ -10,16 +10,28 @@ from theazo_operator.resources.conditions import find
 from theazo_operator.resources.session import SecretRecord, Session
 
 VERIFIED = {"observedGeneration": 1, "sessionUID": SESSION_UID, "keyIds": ["k"]}
+UNSERVED: JSON = {
+    "conditions": [
+        {"type": "Ready", "status": "False", "reason": "PlatformNotFound", "message": "m", "lastTransitionTime": at(0)}
+    ]
+}
 ARGO: JSON = {"annotations": {"argocd.argoproj.io/tracking-id": "apps"}}
 TTL = {"ttlSeconds": 60}
 NOTHING, VERIFY = SecretPlan(), SecretPlan(verify=True)
 
 
 def planned(
-    status: JSON | None, owner: Session | None, *, keys_changed: bool = False, after: float = 0, **meta: Any
+    status: JSON | None,
+    owner: Session | None,
+    *,
+    is_platform: bool = True,
+    keys_changed: bool = False,
+    after: float = 0,
+    **meta: Any,
 ) -> SecretPlan:
     record = SecretRecord.of(secret_body({}, status=status, **meta))
-    return plan(record, owner, keys_changed=keys_changed, now=NOW + timedelta(seconds=after))
+    now = NOW + timedelta(seconds=after)
+    return plan(record, owner, is_platform=is_platform, keys_changed=keys_changed, now=now)
 
 
 @pytest.mark.parametrize(
@@ -40,6 +52,10 @@ def planned(
         (planned(VERIFIED, session(spec=TTL), after=60, **ARGO), NOTHING),
         (planned(VERIFIED, None, deletionTimestamp=at(0)), NOTHING),
         (planned(None, session(), deletionTimestamp=at(0)), NOTHING),
+        (planned(VERIFIED, session(), is_platform=False), VERIFY),
+        (planned(VERIFIED | UNSERVED, session(), is_platform=False), NOTHING),
+        (planned({"observedGeneration": 1} | UNSERVED, session(), is_platform=False), NOTHING),
+        (planned(VERIFIED | UNSERVED, session()), VERIFY),
     ],
     ids=[
         "new",
@@ -57,6 +73,10 @@ def planned(
         "its session is over, tracked",
         "deleting, after its session",
         "deleting",
+        "no platform any more",
+        "no platform",
+        "no platform, before its session",
+        "a platform now",
     ],
 )
 def test_plan(decided: SecretPlan, expected: SecretPlan) -> None:

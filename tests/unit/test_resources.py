@@ -191,7 +191,7 @@ def test_no_session_stops_us(spec: Any, status: Any) -> None:
 def test_no_secret_stops_us(spec: Any, status: Any) -> None:
     whole = body(metadata("demo", "uid"), spec=spec, status=status)
     record, subject = SecretRecord.of(whole), TheazoSecret.of(whole)
-    secrets.plan(record, session(), keys_changed=False, now=NOW)
+    secrets.plan(record, session(), is_platform=True, keys_changed=False, now=NOW)
     sound(secrets.waiting(subject, NOW))
     sound(secrets.verified(subject, session(), {}, [], NOW))
     declared = agent().spec
@@ -395,6 +395,12 @@ def test_a_session() -> None:
     assert (plain.sealing_id, plain.expires, plain.expired(NOW + timedelta(days=9999))) == ("demo", None, False)
     assert (own.sealing_id, own.expires) == ("x7", NOW + timedelta(seconds=60))
     assert [own.expired(NOW + timedelta(seconds=after)) for after in (59, 60)] == [False, True]
+
+
+@pytest.mark.parametrize(("ttl", "after"), [(-(2**62), 1), (0, 1), (2**62, 31_536_000), ("60", None), (True, None)])
+def test_a_time_to_live_outside_the_schemas_bounds(ttl: Any, after: int | None) -> None:
+    expires = session(spec={"ttlSeconds": ttl}).expires
+    assert expires == (None if after is None else NOW + timedelta(seconds=after))
 
 
 def test_a_secrets_entries_and_record() -> None:

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from tests.support.aio import aio, settle, soon
-from theazo_operator.kube.errors import Unavailable
+from theazo_operator.kube.errors import Refused, Unavailable
 from theazo_operator.workqueue import BackOff, Workqueue
 
 CANARY = "canary-5up3r-s3cr3t"
@@ -175,10 +175,11 @@ FAILURE = Unavailable("GET", "pods", 503, "ServiceUnavailable")
     ("failure", "delays"),
     [
         (FAILURE, [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5, 5]),
+        (Refused("GET", "pods", 403, "Forbidden"), [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 60, 60]),
         (BackOff(), [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 60, 60]),
         (ValueError(CANARY), [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 60, 60]),
     ],
-    ids=["request failed", "backs off", "unforeseen"],
+    ids=["request failed", "request refused", "backs off", "unforeseen"],
 )
 def test_what_fails_is_tried_again_later_each_time(failure: Exception, delays: list[float]) -> None:
     @aio
@@ -257,6 +258,47 @@ async def test_an_event_after_a_failed_request_is_worked_on_at_once() -> None:
         await settle()
         assert not queue.has_timer("a")
     assert job.begun == ["a", "a"]
+
+
+@pytest.mark.parametrize(
+    "failure", [BackOff(), FAILURE, ValueError(CANARY)], ids=["backed off", "failed", "unforeseen"]
+)
+def test_a_namesake_of_what_is_gone_starts_anew(failure: Exception) -> None:
+    @aio
+    async def scenario() -> None:
+        job = Job(failure, failure, failure, None, failure)
+        async with started(Queue(job)) as queue:
+            queue.add("a")
+            await settle()
+            for _ in range(2):
+                queue.fire("a")
+                await settle()
+            queue.restart("a")
+            await settle()
+            assert job.begun == ["a"] * 4
+            assert not queue.has_timer("a")
+            queue.add("a")
+            await settle()
+        assert queue.delays == pytest.approx([0.1, 0.2, 0.4, 0.1])
+
+    scenario()
+
+
+@aio
+async def test_what_is_gone_while_it_is_worked_on_starts_anew_afterwards() -> None:
+    job = Job(BackOff(), held=True)
+    async with started(Queue(job, workers=2)) as queue:
+        queue.add("a")
+        await settle()
+        queue.restart("a")
+        queue.restart("a")
+        await settle()
+        assert job.begun == ["a"]
+        job.gate.set()
+        await settle()
+        assert not queue.has_timer("a")
+    assert job.begun == ["a", "a"]
+    assert job.most == 1
 
 
 @aio

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from theazo_operator import metrics
 from theazo_operator.controllers.sessions import session_lives
+from theazo_operator.controllers.stragglers import Stragglers
 from theazo_operator.controllers.world import World
 from theazo_operator.kube import resource as kind
 from theazo_operator.kube.client import JSON, Kube
@@ -40,6 +41,7 @@ class AgentController:
         self._keyring = keyring
         # Agents, by UID, of which a Secret may live that no Pod uses: an attempt may have broken off in between.
         self._unfinished_attempts: set[str] = set()
+        self._stragglers = Stragglers()
 
     def observe(self, body: JSON, *, listed: bool) -> bool:
         """Take in an agent that kopf shows; say whether that is news.
@@ -60,6 +62,7 @@ class AgentController:
         if known is not None and known.meta.uid == meta.uid:
             self._world.agents.remove(meta.key)
         self._unfinished_attempts.discard(meta.uid)
+        self._stragglers.forget(meta.uid)
 
     async def reconcile(self, key: Key) -> timedelta | None:
         """Bring one agent a step on, and say when to look again.
@@ -81,7 +84,11 @@ class AgentController:
         )
         broke_off = agent.meta.uid in self._unfinished_attempts
         if broke_off:
+            self._stragglers.expect(agent.meta.uid)
             seen = replace(seen, pod=await self._clear_up(agent))
+        elif self._stragglers.left(agent.meta.uid) == timedelta(0):
+            await self._clear_up(agent)
+            self._stragglers.forget(agent.meta.uid)
         decided = plan(seen)
         if decided.session_gone:
             return await self._delete_after_session(agent)
@@ -89,7 +96,7 @@ class AgentController:
             decided = await self._confirm_lost(seen)
         if decided.create:
             decided = await self._create(seen, after_clearing=broke_off)
-        return await self._carry_out(seen, decided)
+        return _sooner(await self._carry_out(seen, decided), self._stragglers.left(agent.meta.uid))
 
     async def _carry_out(self, seen: Observed, decided: Plan) -> timedelta | None:
         agent, key = seen.agent, seen.agent.meta.key
@@ -111,9 +118,12 @@ class AgentController:
         return decided.wake_after
 
     async def _record(self, agent: Agent, status: JSON) -> None:
-        key = agent.meta.key
+        """Write the status, unless it is newer than what was looked at: it is the record of the agent's one run."""
+        key, meta = agent.meta.key, agent.meta
         try:
-            reply = await self._kube.patch_status(kind.AGENTS, key.namespace, key.name, agent.meta.uid, status)
+            reply = await self._kube.patch_status(
+                kind.AGENTS, key.namespace, key.name, meta.uid, status, version=meta.resource_version
+            )
         except NotFound:
             self._world.agents.remove(key)  # its deletion was missed; Secret and Pod go with their owner
             return
@@ -219,6 +229,11 @@ class AgentController:
             return timedelta(seconds=1)
         await self._kube.delete(kind.AGENTS, agent.meta.key.namespace, agent.meta.key.name, agent.meta.uid)
         return None
+
+
+def _sooner(one: timedelta | None, other: timedelta | None) -> timedelta | None:
+    given = [each for each in (one, other) if each is not None]
+    return min(given, default=None)
 
 
 def _log_transition(agent: Agent, status: JSON) -> None:

@@ -43,7 +43,8 @@ class SecretController:
         if record is None:
             return None
         session, now = self._world.sessions.get(key), datetime.now(UTC)
-        decided = decide.plan(record, session, keys_changed=self._keys_changed(record), now=now)
+        is_platform, keys_changed = self._world.is_platform(key.namespace), self._keys_changed(record)
+        decided = decide.plan(record, session, is_platform=is_platform, keys_changed=keys_changed, now=now)
         if decided.session_gone:
             if not await session_lives(self._kube, key, key.name, {"sessionUID": record.session_uid}):
                 await self._delete(record)
@@ -69,7 +70,10 @@ class SecretController:
             secret = TheazoSecret.of(await self._kube.get(kind.THEAZO_SECRETS, key.namespace, key.name))
         except NotFound:
             return
-        status = decide.waiting(secret, now) if session is None else self._judge(secret, session, now)
+        if not self._world.is_platform(key.namespace):
+            status = decide.unserved(secret, now)
+        else:
+            status = decide.waiting(secret, now) if session is None else self._judge(secret, session, now)
         if status == secret.status:
             return
         try:

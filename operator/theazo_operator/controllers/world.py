@@ -150,6 +150,9 @@ class World:
         for session in self.sessions.values():
             if session.meta.key.namespace == key.name:
                 self._wake.session(session.meta.key)
+        for secret in self.secrets.values():
+            if secret.meta.key.namespace == key.name:
+                self._wake.secret(secret.meta.key)
         for agent in self.agents:
             if agent.meta.key.namespace == key.name:
                 self._wake.agent(agent.meta.key)

@@ -57,16 +57,20 @@ class Kube:
             return await self._request("POST", resource, path, data=body, accept=_METADATA)
         return await self._request("POST", resource, path, data=json.dumps(body).encode(), explain=explain)
 
-    async def patch_status(self, resource: Resource, namespace: str, name: str, uid: str, status: JSON) -> JSON:
+    async def patch_status(
+        self, resource: Resource, namespace: str, name: str, uid: str, status: JSON, *, version: int | None = None
+    ) -> JSON:
         """Replace the status of the very object that was looked at, not of a namesake made since.
 
         JSON Patch (RFC 6902): `test` on the UID guards that, and `add` replaces the whole status, so what is no
-        longer true goes without being named.
+        longer true goes without being named. With `version` nobody may have written the object since, either.
         """
         patch: list[JSON] = [
             {"op": "test", "path": "/metadata/uid", "value": uid},
             {"op": "add", "path": "/status", "value": status},
         ]
+        if version is not None:
+            patch.insert(1, {"op": "test", "path": "/metadata/resourceVersion", "value": str(version)})
         path = f"{resource.path(namespace, name)}/status"
         return await self._json_patch(resource, path, patch)
 

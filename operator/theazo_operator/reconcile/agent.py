@@ -108,7 +108,8 @@ def _after_finish(seen: Observed) -> Plan:
     agent, pod = seen.agent, seen.pod
     reason = (progress.condition(agent, "Finished") or {}).get("reason")
     removable = pod is not None and not pod.meta.deleting
-    if removable and reason in _ENDED_BY_US:
+    unrecorded = pod is not None and pod.meta.uid != agent.status.get("podUID")
+    if removable and (unrecorded or reason in _ENDED_BY_US):
         return Plan(delete_secrets=True, delete_pod=True)
     ttl = agent.spec.ttl_seconds_after_finished if agent.spec else None
     finished = agent.status.get("finishTime")
@@ -125,7 +126,7 @@ def _after_finish(seen: Observed) -> Plan:
 def _follow_pod(agent: Agent, spec: AgentSpec, pod: SandboxPod, now: datetime) -> Plan:
     """Translate the Pod's state. The Secret goes before the status says so: a recorded phase is a done clean-up."""
     once = spec.restart_policy == "Never"
-    held = not (once and agent.status.get("phase") == "Running")
+    held = bool(spec.secrets) and not (once and agent.status.get("phase") == "Running")
     if pod.taken_away:
         if "podUID" not in agent.status:
             return NOTHING  # of a broken attempt, and deleted by us: once it is gone there is another

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from theazo_operator.reasons import Reason
 from theazo_operator.reconcile.hardening import harden, sandbox_container
-from theazo_operator.reconcile.secrets import Resolved
+from theazo_operator.reconcile.secrets import Refusal, Resolved
 from theazo_operator.resources.agent import Agent, AgentSpec
 from theazo_operator.resources.meta import (
     AGENT_LABEL,
@@ -25,6 +26,8 @@ from theazo_operator.resources.session import Session
 
 SECRET_PREFIX = "thz-"  # noqa: S105 - a prefix of names
 SECRET_TYPE = "theazo.dev/agent"  # noqa: S105 - a type's name
+# etcd's own limit is 1.5 MiB. What is over it is no refusal to the API server but an internal error, tried for ever.
+MAX_POD = 1_400_000  # bytes of JSON, which is longer than what is stored
 _RANDOM_BYTES = 17  # 26 base32 characters are 130 bits: nobody can make the name first
 
 
@@ -58,7 +61,7 @@ def build(agent: Agent, spec: AgentSpec, session: Session, compute: Compute, res
     """Build Secret and Pod.
 
     Raises:
-        Refusal: the compute's template can't be a sandbox.
+        Refusal: the compute's template can't be a sandbox, or what it and the agent ask for is too long for a Pod.
     """
     labels = {
         AGENT_UID_LABEL: agent.meta.uid,
@@ -89,7 +92,18 @@ def build(agent: Agent, spec: AgentSpec, session: Session, compute: Compute, res
         "annotations": {SNAPSHOT_ANNOTATION: snapshot.to_json(), ARGO_IGNORE_HEALTH_ANNOTATION: "true"},
         "ownerReferences": [_owner(agent)],
     }
-    return Sandbox(secret, {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod_spec})
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod_spec}
+    _check_size(pod)
+    return Sandbox(secret, pod)
+
+
+def _check_size(pod: Mapping[str, Any]) -> None:
+    size = len(json.dumps(pod, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+    if size > MAX_POD:
+        raise Refusal(
+            Reason.SANDBOX_REFUSED,
+            f"the sandbox's Pod would have {size} bytes and a Pod holds {MAX_POD}: shorten command and args",
+        )
 
 
 def _owner(agent: Agent) -> dict[str, Any]:

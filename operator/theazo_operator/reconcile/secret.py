@@ -23,12 +23,15 @@ class SecretPlan:
     verify: bool = False
 
 
-def plan(record: SecretRecord, session: Session | None, *, keys_changed: bool, now: datetime) -> SecretPlan:
+def plan(
+    record: SecretRecord, session: Session | None, *, is_platform: bool, keys_changed: bool, now: datetime
+) -> SecretPlan:
     """Decide the next step of a TheazoSecret from its record alone: its entries are read only to verify them.
 
     Args:
         record: what its status says.
         session: the session of the same name, if there is one.
+        is_platform: whether its namespace has keys at all.
         keys_changed: whether this process may hold other keys than the one that wrote the record.
         now: the time.
     """
@@ -38,9 +41,9 @@ def plan(record: SecretRecord, session: Session | None, *, keys_changed: bool, n
         return SecretPlan(session_gone=True)
     if session is not None and session.expired(now) and not record.meta.tracked:
         return SecretPlan(delete=True)
-    current = record.observed_generation == record.meta.generation
+    current = record.observed_generation == record.meta.generation and record.unserved != is_platform
     session_known = (session is None) == (record.session_uid is None)
-    return SecretPlan(verify=keys_changed or not current or not session_known)
+    return SecretPlan(verify=not current or (is_platform and (keys_changed or not session_known)))
 
 
 def waiting(secret: TheazoSecret, now: datetime) -> dict[str, Any]:
@@ -48,6 +51,14 @@ def waiting(secret: TheazoSecret, now: datetime) -> dict[str, Any]:
     name = secret.meta.key.name
     message = f"there is no TheazoSession {name} in namespace {secret.meta.key.namespace}: apply it"
     return _status(secret, verdict(Health.WORKING, Reason.SESSION_NOT_FOUND, message), now, {})
+
+
+def unserved(secret: TheazoSecret, now: datetime) -> dict[str, Any]:
+    """Its namespace is no platform, so nothing there has a key. What session it belongs to stays on record."""
+    namespace = secret.meta.key.namespace
+    message = f"namespace {namespace} is no platform: `theazo platforms add {namespace}` makes it one"
+    record = {name: secret.status[name] for name in ("sessionUID",) if name in secret.status}
+    return _status(secret, verdict(Health.STUCK, Reason.PLATFORM_NOT_FOUND, message), now, record)
 
 
 def verified(

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from theazo_operator.resources.conditions import read_status
+from theazo_operator.reasons import Reason
+from theazo_operator.resources.conditions import find, read_status
 from theazo_operator.resources.meta import Meta, mapping, number, seconds, word
 
-_LONGEST_TTL = 31_536_000  # seconds; the schema's bound
+_LONGEST_TTL = 31_536_000  # seconds; the schema's bounds are 1 and this
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Session:
         return cls(
             meta=meta,
             sealing_id=word(spec.get("sealingId")) or meta.key.name,
-            expires=None if ttl is None else meta.created + seconds(min(ttl, _LONGEST_TTL)),
+            expires=None if ttl is None else meta.created + seconds(max(1, min(ttl, _LONGEST_TTL))),
             status=read_status(body),
         )
 
@@ -46,6 +47,8 @@ class SecretRecord:
     session_uid: str | None
     key_ids: tuple[str, ...]
     failing: bool
+    unserved: bool
+    """Whether its namespace was no platform then."""
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> "SecretRecord":
@@ -58,6 +61,7 @@ class SecretRecord:
             session_uid=word(status.get("sessionUID")),
             key_ids=tuple(each for each in key_ids if isinstance(each, str)) if isinstance(key_ids, list) else (),
             failing=bool(status.get("failingCount")),
+            unserved=(find(read_status(body), "Ready") or {}).get("reason") == Reason.PLATFORM_NOT_FOUND,
         )
 
 
@@ -85,7 +89,7 @@ class TheazoSecret:
         return cls(
             meta=Meta.of(body),
             entries={name: _entry(name, mapping(entry)) for name, entry in sealed.items()},
-            status=read_status(body),
+            status=read_status(body, sessionUID=word),
         )
 
     def may_serve(self, session: Session) -> bool:

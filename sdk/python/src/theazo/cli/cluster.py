@@ -106,8 +106,7 @@ class Cluster:
             found = None
         if answer.status // 100 == 2 and isinstance(found, dict):  # noqa: PLR2004 - RFC 9110
             return found
-        way_out = f"; {self._otherwise}" if answer.status in _REASONS else ""
-        raise Refused(f"cannot {doing}: {_reason(answer.status, found)}{way_out}")
+        raise Refused(f"cannot {doing}: {_reason(answer.status, found, self._otherwise)}")
 
     @cached_property
     def _client(self) -> Any:  # noqa: ANN401 - kubernetes is untyped
@@ -126,9 +125,7 @@ class Cluster:
         try:
             yield
         except (HTTPError, ApiException, OSError) as error:
-            cause = error.__cause__ or error.__context__ or error
-            reason = getattr(cause, "strerror", None) or type(error).__name__
-            raise Refused(f"cannot reach the cluster at {host}: {reason}; {self._otherwise}") from None
+            raise Refused(f"cannot reach the cluster at {host}: {_root(error)}; {self._otherwise}") from None
 
 
 def segment(name: str) -> str:
@@ -163,9 +160,19 @@ def _load(options: ClusterOptions, configuration: Any, otherwise: str) -> None: 
         raise Refused(f"no usable kubeconfig: {reason}; {otherwise}") from None
 
 
-def _reason(status: int, found: object) -> str:
-    said = str(found.get("message") or "") if isinstance(found, dict) else ""
+def _root(error: BaseException) -> str:
+    """What the system or the TLS library said at the bottom of a chain; the layers above it say it at length."""
+    found, deeper = type(error).__name__, error.__cause__ or error.__context__
+    if deeper is not None:
+        found = _root(deeper)
+    return getattr(error, "verify_message", None) or getattr(error, "strerror", None) or found
+
+
+def _reason(status: int, found: object, otherwise: str) -> str:
+    if not isinstance(found, dict):
+        return f"no API server, but something else, answered {status}; {otherwise}"
+    said = str(found.get("message") or "")
     said = f"{said[:_MAX_MESSAGE]}…" if len(said) > _MAX_MESSAGE else said
     if known := _REASONS.get(status):
-        return f"{known} ({said})" if said else known
+        return f"{known} ({said}); {otherwise}"
     return said or f"the API server answered {status}; try again"

@@ -135,7 +135,7 @@ def _read_env_file(path: str, found: _Found) -> None:
     except (OSError, ValueError) as error:
         # The path isn't shown: where no such file is, it may be a value that was put in the wrong place.
         reason = getattr(error, "strerror", None) or "no usable file name"
-        found.problems.append(f"--env-file: cannot read it: {reason}; it takes the path of a file, or - ")
+        found.problems.append(f"--env-file: cannot read it: {reason}; it takes the path of a file, or '-'")
         return
     try:
         text = data.decode()

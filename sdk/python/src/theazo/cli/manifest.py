@@ -26,6 +26,9 @@ _MAX_FILE = 4 * 1024 * 1024
 _TOP, _METADATA = {"apiVersion", "kind", "metadata", "spec"}, {"name", "namespace", "labels", "annotations"}
 _ENTRY = ("ciphertext", "createdAt", "updatedAt")
 
+# On a line of its own, behind a bare key, or behind a field of an entry, which never holds a #.
+_COMMENT = re.compile(r"^[ \t]*(?:#|[\w.-]+:[ \t]+#|(?:ciphertext|createdAt|updatedAt):.*[ \t]#)", re.MULTILINE)
+
 Entry = dict[str, str]
 
 
@@ -214,8 +217,8 @@ def _stamp(now: datetime, after: str | None, name: str) -> str:
 def _heading(text: str, path: Path) -> str:
     heading = re.match(r"(?:[ \t]*(?:#[^\n]*)?\n|---[ \t]*\n)*", text)
     kept = heading.group() if heading else ""
-    if re.search(r"(?m)^[ \t]*#", text[len(kept) :]):
-        say("warning", f"{path}: comments are kept at its beginning only; those further down are gone")
+    if _COMMENT.search(text, len(kept)):
+        say("warning", f"{path}: comments are kept at the file's beginning only; this loses those further down")
     return kept
 
 

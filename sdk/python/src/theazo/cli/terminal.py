@@ -12,7 +12,7 @@ _COLOURS = {"error": "bold red", "warning": "yellow", "note": "dim"}
 
 
 class Refused(Exception):
-    """What was asked for can't be done. Each problem becomes one line with its remedy; nothing was changed."""
+    """What was asked for can't be done. Each problem becomes one line with its remedy."""
 
     code: ClassVar[int] = 1
 
