@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+_LAST_PORT = 65535
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -43,7 +44,7 @@ def parse(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> S
     given = parser.parse_args(argv)
 
     host, _, port = given.listen.rpartition(":")
-    if not port.isdigit():
+    if not (port.isascii() and port.isdigit() and int(port) <= _LAST_PORT):
         parser.error(f"--listen is HOST:PORT or :PORT, as :8080, and not {given.listen!r}")
     if given.allow_platform_computes not in {"true", "false"}:
         parser.error(f"--allow-platform-computes is true or false, and not {given.allow_platform_computes!r}")

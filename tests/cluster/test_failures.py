@@ -1,4 +1,4 @@
-"""What keeps an agent from its sandbox, or ends one badly: each with its reason, what to do, and the way out."""
+"""What keeps an agent from its sandbox: each with its reason, what to do, and the way out."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +10,7 @@ from tests.support.api import Api, Manifest, path
 from tests.support.cluster import PLATFORM_LABEL, Kubectl, new_platform, wait_until
 from tests.support.history import Audit
 from tests.support.manifests import SHORTEST
-from tests.support.stage import Stage, compute, find
+from tests.support.stage import NOWHERE, Stage, compute, find
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("running_operator")]
 

@@ -234,10 +234,10 @@ def test_labels_and_owners(attack: Attack) -> None:
     metadata = {"namespace": attack.own, "labels": labels | {"theazo.dev/agent-uid": uid}}
     owned = {"ownerReferences": [owner_reference(attack.victim["metadata"])]}
     named = {"name": attack.before["podName"], "annotations": {"theazo.dev/snapshot": "{}"}}
-    containers = [{"name": "sandbox", "image": "docker.io/library/python:3.13-slim", "command": ["true"]}]
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata | named, "spec": {"containers": containers}}
+    sandbox: Manifest = {"name": "sandbox", "image": "docker.io/library/python:3.13-slim", "command": ["true"]}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata | named, "spec": {"containers": [sandbox]}}
     secret_name = attack.api.get(path("Secret", attack.other)).ok()["items"][0]["metadata"]["name"]
-    using: list[Manifest] = [{**containers[0], "envFrom": [{"secretRef": {"name": secret_name}}]}]
+    using = [sandbox | {"envFrom": [{"secretRef": {"name": secret_name}}]}]
     assert attack.tenant.create(pod | {"metadata": pod["metadata"] | owned}).code == 403
     assert attack.tenant.create(pod | {"spec": {"containers": using}}).code == 403
     attack.tenant.create(pod).ok()

@@ -42,7 +42,7 @@ class Canary:
 
 
 def forms(value: bytes) -> Iterator[bytes]:
-    """A value as it is, in base64 wherever it stands in a longer text, in hexadecimal, escaped for URL, JSON, Python."""
+    """A value as it is, in base64 wherever it stands in a text, in hexadecimal, escaped for URL, JSON and Python."""
     yield value
     for shift, head in enumerate(_HEAD):
         whole = (shift + len(value)) // 3 * 4
@@ -76,7 +76,7 @@ class Places:
         self._began = paths.node_exec("date", "+@%s").decode().strip()
 
     def search(self, canaries: Iterable[Canary], *, living: bool) -> list[str]:
-        """Where canaries are, as `place: canary`; with `living` not in the pod-scoped Secrets, which have to hold them."""
+        """Where canaries are, as `place: canary`; if `living`, not in pod-scoped Secrets, which have to hold them."""
         canaries = list(canaries)
         hits = [f"{place}: {name}" for place, text in self._texts(living=living) for name in found_in(text, canaries)]
         return hits + [f"node's file {file}" for file in self._node_files(canaries)]

@@ -253,6 +253,35 @@ async def test_pages_do_not_hold_up_others() -> None:
     assert turns > 5
 
 
+@pytest.mark.parametrize("line", [b"<html>\n", b"null\n", b"{}\n", b'{"type":"ADDED","object":null}\n'])
+def test_what_is_no_event_is_a_cut(line: bytes) -> None:
+    @aio
+    async def scenario() -> None:
+        watches = (stream(line), stream(event("ADDED", body("a", 11)), then="silence"))
+        async with watching(page(version=9), watches=watches) as watcher:
+            await watcher.tells("a")
+            await watcher.asks_to_watch_from("9", "9")
+
+    scenario()
+
+
+@aio
+async def test_the_deletion_of_a_namesake_from_before_is_no_news() -> None:
+    gate = asyncio.Event()
+    events = stream(event("DELETED", body("a", 12)), event("ADDED", body("b", 14)), then="silence")
+
+    async def held(request: Any) -> Any:
+        await gate.wait()
+        return await events(request)
+
+    async with watching(page(body("a", 1), version=9), watches=(held,)) as watcher:
+        await watcher.tells("a")
+        watcher.informer.put(body("a", 13))
+        gate.set()
+        await watcher.tells("b")
+        assert watcher.versions() == {"a": 13, "b": 14}
+
+
 # put(): objects that come another way.
 
 

@@ -246,3 +246,20 @@ async def test_a_key_that_could_not_be_published_is_tried_again() -> None:
         await controller.publish(Key("", "acme"))
     await controller.publish(Key("", "acme"))
     assert kube.calls == ["APPLY configmaps"] * 2
+
+
+@pytest.mark.parametrize(
+    "data", [None, {}, {"platform": "Not A Namespace", "keyId": "x"}], ids=["none", "empty", "name"]
+)
+def test_a_published_key_that_somebody_spoilt_does_not_stop_us(data: JSON | None) -> None:
+    @aio
+    async def scenario() -> None:
+        kube = FakeKube()
+        kube.put(kind.CONFIG_MAPS, {**published("acme", "x"), "data": data})
+        with pytest.raises(MasterKeyMissing):  # it still shows that there was a master key
+            await load_keyring(kube, settings())
+        kube.put(kind.SECRETS, stored_keys({"1": ONE}))
+        keyring, _ = await load_keyring(kube, settings())
+        assert keyring.active == 1
+
+    scenario()

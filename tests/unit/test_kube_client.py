@@ -330,9 +330,14 @@ async def test_a_servers_message_is_kept_where_nothing_secret_was_sent() -> None
         reply(503, raw=b"{" + CANARY.encode()),
         reply(503, raw=b"\xff\xfe"),
         hang_up,
+        reply(503, raw=b"null"),
+        reply(503, raw=b"[]"),
         reply(200, raw=b"<html>" + CANARY.encode(), kind="text/html"),
+        reply(200, raw=b"{" + CANARY.encode()),
+        reply(200, raw=b"\xff"),
+        reply(200, raw=b"[]"),
     ],
-    ids=["HTML", "no JSON", "no text", "cut", "HTML as if all were well"],
+    ids=["HTML", "no JSON", "no text", "cut", "null", "list", "200 HTML", "200 no JSON", "200 no text", "200 list"],
 )
 def test_whatever_stands_before_the_api_server_may_answer(answer: Reply) -> None:
     @aio

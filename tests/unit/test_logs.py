@@ -1,5 +1,7 @@
 """What the log says, and what it can't say. Each test looks at the very bytes that go to stderr."""
 
+import asyncio
+import gc
 import json
 import logging
 import sys
@@ -123,3 +125,36 @@ def test_configuring_replaces_other_handlers(capsys: Captured) -> None:
     logs.configure("INFO")
     log.info("once")
     assert len(lines(capsys)) == 1
+
+
+def test_a_librarys_own_words_about_an_exception_are_left_out(capsys: Captured) -> None:
+    """kopf and asyncio put an exception's text into the message, where no formatter of exceptions looks."""
+    logs.configure("DEBUG")
+
+    async def scenario() -> None:
+        async def fail() -> None:
+            raise ValueError(CANARY)
+
+        task = asyncio.create_task(fail())
+        await asyncio.wait([task])
+        del task
+        gc.collect()
+
+    asyncio.run(scenario())
+    try:
+        fail_twice()
+    except KeyError:
+        logging.getLogger("kopf.objects").exception("handler failed: %s", CANARY)
+    printed = capsys.readouterr().err
+    assert CANARY not in printed
+    assert [json.loads(line)["exc_info"].split()[0] for line in printed.splitlines()] == ["ValueError", "KeyError"]
+
+
+@pytest.mark.parametrize("value", [ValueError(CANARY), CANARY.encode(), {"inner": [ValueError(CANARY)]}], ids=type)
+def test_of_an_object_that_is_no_json_only_its_type_is_written(value: object, capsys: Captured) -> None:
+    logs.configure("DEBUG")
+    log.error("x", extra={"field": value})
+    printed = capsys.readouterr().err
+    assert CANARY not in printed
+    assert "Y2FuYXJ5" not in printed
+    assert type(value).__name__ in printed or "ValueError" in printed

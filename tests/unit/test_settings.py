@@ -64,6 +64,8 @@ def test_where_to_listen(listen: str, host: str | None, port: int) -> None:
     [
         (["--listen", "8080x"], {}, "--listen is HOST:PORT or :PORT, as :8080, and not '8080x'"),
         (["--listen", "localhost"], {}, "--listen is HOST:PORT"),
+        (["--listen", ":²"], {}, "--listen is HOST:PORT"),
+        (["--listen", ":65536"], {}, "--listen is HOST:PORT"),
         ([], {"THEAZO_LISTEN": "localhost:"}, "--listen is HOST:PORT"),
         (["--allow-platform-computes", "yes"], {}, "--allow-platform-computes is true or false, and not 'yes'"),
         ([], {"THEAZO_ALLOW_PLATFORM_COMPUTES": "1"}, "--allow-platform-computes is true or false, and not '1'"),

@@ -42,6 +42,9 @@ class AgentController:
         # Agents, by UID, of which a Secret may live that no Pod uses: an attempt may have broken off in between.
         self._unfinished_attempts: set[str] = set()
         self._stragglers = Stragglers()
+        # Whose Secrets were all deleted, and the one that was made since: no other Pod than that one's can ever start.
+        self._cleared: set[str] = set()
+        self._made: dict[str, str] = {}
 
     def observe(self, body: JSON, *, listed: bool) -> bool:
         """Take in an agent that kopf shows; say whether that is news.
@@ -63,6 +66,8 @@ class AgentController:
             self._world.agents.remove(meta.key)
         self._unfinished_attempts.discard(meta.uid)
         self._stragglers.forget(meta.uid)
+        self._cleared.discard(meta.uid)
+        self._made.pop(meta.uid, None)
 
     async def reconcile(self, key: Key) -> timedelta | None:
         """Bring one agent a step on, and say when to look again.
@@ -89,21 +94,21 @@ class AgentController:
         elif self._stragglers.left(agent.meta.uid) == timedelta(0):
             await self._clear_up(agent)
             self._stragglers.forget(agent.meta.uid)
+        if seen.pod is not None and self._starves(agent, seen.pod):
+            await self._remove_starving(seen.pod)
         decided = plan(seen)
         if decided.session_gone:
             return await self._delete_after_session(agent)
         if decided.pod_lost:
             decided = await self._confirm_lost(seen)
         if decided.create:
-            decided = await self._create(seen, after_clearing=broke_off)
+            decided = await self._create(seen)
         return _sooner(await self._carry_out(seen, decided), self._stragglers.left(agent.meta.uid))
 
     async def _carry_out(self, seen: Observed, decided: Plan) -> timedelta | None:
         agent, key = seen.agent, seen.agent.meta.key
         if decided.delete_secrets:
             await self._delete_secrets(agent, keep=None)
-        if decided.delete_pod and seen.pod is not None and seen.pod.agent_uid == agent.meta.uid:
-            await self._kube.delete(kind.PODS, key.namespace, seen.pod.meta.key.name, seen.pod.meta.uid)
         if decided.delete_agent:
             await self._kube.delete(kind.AGENTS, key.namespace, key.name, agent.meta.uid)
             return None
@@ -111,6 +116,9 @@ class AgentController:
             remember_session(decided.status, seen.session)
             if decided.status != agent.status:
                 await self._record(agent, decided.status)
+        # After the record: a Pod that is gone before would be taken for one that somebody else deleted.
+        if decided.delete_pod and seen.pod is not None and seen.pod.agent_uid == agent.meta.uid:
+            await self._kube.delete(kind.PODS, key.namespace, seen.pod.meta.key.name, seen.pod.meta.uid)
         if decided.back_off:
             raise BackOff
         if decided.status is not None and decided.status["phase"] in FINISHED_PHASES and not agent.finished:
@@ -130,7 +138,7 @@ class AgentController:
         self._world.agents.put(reply)
         _log_transition(agent, status)
 
-    async def _create(self, seen: Observed, *, after_clearing: bool) -> Plan:
+    async def _create(self, seen: Observed) -> Plan:
         agent, spec, session, compute = seen.agent, seen.agent.spec, seen.session, seen.compute
         if spec is None or session is None or compute is None:
             return NOTHING  # what decided to create has seen to that; the type checker can't know
@@ -147,11 +155,12 @@ class AgentController:
                 await self._create_secret(agent, sandbox.secret)
             body = await self._kube.create(kind.PODS, agent.meta.key.namespace, sandbox.pod, explain=True)
         except Exists:
-            return await self._meet_existing_pod(seen, after_clearing=after_clearing)
+            return await self._meet_existing_pod(seen)
         except Refused as error:
             return await self._refused(seen, error)
         self._unfinished_attempts.discard(agent.meta.uid)
-        return Plan(status=progress.starting(agent, self._world.pods.put(body), seen.now))
+        self._cleared.discard(agent.meta.uid)
+        return plan(replace(seen, pod=self._world.pods.put(body)))
 
     async def _resolve(self, agent: Agent, spec: AgentSpec, session: Session) -> list[Resolved]:
         """Read the sealed values where they are true now: one that was deleted a moment ago must not be used."""
@@ -172,20 +181,21 @@ class AgentController:
         return resolved
 
     async def _create_secret(self, agent: Agent, secret: PodSecret) -> None:
+        self._made[agent.meta.uid] = secret.name
         await self._kube.create(kind.SECRETS, agent.meta.key.namespace, secret.to_json())
 
-    async def _meet_existing_pod(self, seen: Observed, *, after_clearing: bool) -> Plan:
+    async def _meet_existing_pod(self, seen: Observed) -> Plan:
         """The name is taken: by our own Pod, whose creation we did not hear of, or by somebody else's."""
         agent = seen.agent
         pod = await self._get_pod(agent)
-        if pod is None or pod.agent_uid != agent.meta.uid:
+        if pod is None:
+            raise Outdated("POST", kind.PODS.plural, 409, "PodGoneMeanwhile")
+        if pod.agent_uid != agent.meta.uid:
             await self._delete_secrets(agent, keep=None)
             message = f"a Pod {agent.pod_name} that is not this agent's has its Pod's name: delete that Pod"
             return Plan(status=progress.stuck(agent, seen.now, Reason.NAME_TAKEN, message), back_off=True)
-        if after_clearing and not pod.started and pod.secret_name is not None:
-            # It came from before we cleared up, so its Secret is gone and it could never start. It is on no record.
-            await self._kube.delete(kind.PODS, pod.meta.key.namespace, pod.meta.key.name, pod.meta.uid)
-            raise Outdated("POST", kind.PODS.plural, 409, "PodFromBrokenAttempt")
+        if self._starves(agent, pod):
+            await self._remove_starving(pod)
         await self._delete_secrets(agent, keep=pod.secret_name)
         return plan(replace(seen, pod=pod))
 
@@ -198,8 +208,21 @@ class AgentController:
         """Delete the Secrets of attempts that broke off. A Pod that one of them did create keeps its own."""
         pod = await self._get_pod(agent)
         ours = pod is not None and pod.agent_uid == agent.meta.uid
+        if not ours:
+            self._cleared.add(agent.meta.uid)
+            self._made.pop(agent.meta.uid, None)
         await self._delete_secrets(agent, keep=pod.secret_name if pod is not None and ours else None)
         return pod
+
+    def _starves(self, agent: Agent, pod: SandboxPod) -> bool:
+        """Whether a Pod landed after its Secret was cleared up: it can never start, and it is on no record."""
+        late = agent.meta.uid in self._cleared and pod.secret_name not in {None, self._made.get(agent.meta.uid)}
+        ours = pod.agent_uid == agent.meta.uid and "podUID" not in agent.status
+        return late and ours and not pod.started and not pod.meta.deleting
+
+    async def _remove_starving(self, pod: SandboxPod) -> None:
+        await self._kube.delete(kind.PODS, pod.meta.key.namespace, pod.meta.key.name, pod.meta.uid)
+        raise Outdated("POST", kind.PODS.plural, 409, "PodFromBrokenAttempt")
 
     async def _delete_secrets(self, agent: Agent, *, keep: str | None) -> None:
         label = f"{AGENT_UID_LABEL}={agent.meta.uid}"

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
+from theazo.errors import InvalidName
 from theazo.sealing import SUITE
 from theazo_operator.kube import resource as kind
 from theazo_operator.kube.client import JSON, Kube
@@ -44,12 +45,20 @@ async def load_keyring(kube: Kube, settings: Settings) -> tuple[Keyring, dict[st
         keyring = Keyring(_read_directory(settings.master_key_dir))
     else:
         keyring = await _from_secret(kube, settings.namespace, something_published=bool(published))
-    lost = sorted(platform for platform, key_id in published.items() if key_id not in keyring.key_ids(platform))
+    lost = sorted(platform for platform, key_id in published.items() if not _opens(keyring, platform, key_id))
     if lost:
         raise MasterKeyMissing(
             f"the key published for {', '.join(lost[:5])} belongs to none of the master keys here: {_RESTORE}"
         )
     return keyring, published
+
+
+def _opens(keyring: Keyring, platform: str, key_id: str) -> bool:
+    """Whether a published key is ours. What is published for no possible platform is nobody's loss."""
+    try:
+        return key_id in keyring.key_ids(platform)
+    except InvalidName:
+        return True
 
 
 async def _published(kube: Kube, namespace: str) -> dict[str, str]:

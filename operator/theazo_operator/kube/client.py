@@ -121,7 +121,10 @@ class Kube:
             async with self.session.get(url, params=params, timeout=timeout) as response:
                 await _check(response, "WATCH", resource, explain=True)
                 async for line in _lines(response):
-                    yield json.loads(line)
+                    event = _object(line, "WATCH", resource)
+                    if not isinstance(event.get("object"), dict):
+                        raise Unavailable("WATCH", resource.plural, 0, "NoEvent")
+                    yield event
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Unavailable("WATCH", resource.plural, 0, type(error).__name__) from None
 
@@ -158,8 +161,7 @@ class Kube:
                     async for _ in response.content.iter_any():
                         pass
                     return {}
-                reply: JSON = await response.json()
-                return reply
+                return _object(await response.read(), verb, resource)
         except (aiohttp.ClientError, TimeoutError) as error:
             # The type alone: the text of a client error may hold a URL, and its cause a body.
             raise Unavailable(verb, resource.plural, 0, type(error).__name__) from None
@@ -169,12 +171,27 @@ async def _check(response: aiohttp.ClientResponse, verb: str, resource: Resource
     if response.status < 400:  # noqa: PLR2004 - HTTP
         return
     try:
-        answer = await response.json()
-    except (aiohttp.ContentTypeError, ValueError):
-        answer = {}
+        answer = _object(await response.read(), verb, resource)
+    except Unavailable:
+        answer = {}  # what stands before the API server has answered
     reason = str(answer.get("reason") or response.reason or "")
     message = str(answer.get("message") or "")[:_PREVIEW] if explain else ""
     raise classify(response.status, reason)(verb, resource.plural, response.status, reason, message)
+
+
+def _object(text: bytes, verb: str, resource: Resource) -> JSON:
+    """Read a JSON object.
+
+    Raises:
+        Unavailable: it is none, so it is not the API server that answered. What it was is in no message.
+    """
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise Unavailable(verb, resource.plural, 0, "NoJSONObject")
+    return value
 
 
 async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:

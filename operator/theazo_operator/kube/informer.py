@@ -144,7 +144,7 @@ class Informer(Generic[F]):
             case "ADDED" | "MODIFIED":
                 self._changed(body)
             case "DELETED":
-                self._removed(Meta.of(body).key)
+                self._deleted(Meta.of(body))
             case "ERROR":
                 code = int(body.get("code") or 0)
                 raise classify(code, "")("WATCH", self.name, code, str(body.get("reason") or ""))
@@ -156,6 +156,12 @@ class Informer(Generic[F]):
         if before is None or before.meta.resource_version != fact.meta.resource_version:
             self._on_change(fact.meta.key)
         return fact.meta.key
+
+    def _deleted(self, gone: Meta) -> None:
+        """Drop it, but not a namesake that was put in since: the version of a DELETED event is that of the deletion."""
+        known = self._facts.get(gone.key)
+        if known is not None and known.meta.resource_version <= gone.resource_version:
+            self._removed(gone.key)
 
     def _removed(self, key: Key) -> None:
         if self._facts.pop(key, None) is not None:
