@@ -4,12 +4,15 @@ kopf runs the process and watches TheazoAgents. There are event handlers and no 
 finalizer, no annotation, no status, no Kubernetes Event.
 """
 
+import logging
 from typing import Any
 
 import kopf
 
 from theazo_operator.resources.meta import GROUP, VERSION
 from theazo_operator.runtime import Runtime
+
+log = logging.getLogger(__name__)
 
 
 class _NoDiffBase(kopf.DiffBaseStorage):
@@ -55,7 +58,8 @@ def register(registry: kopf.OperatorRegistry, runtime: Runtime) -> None:
         try:
             await runtime.start()
         except OSError as error:  # kopf would try again for ever
-            raise kopf.PermanentError(f"can't listen for probes: {error.strerror}; see --listen") from None
+            log.critical("can't listen for probes, see --listen", extra={"error": error.strerror})
+            raise kopf.PermanentError("can't listen for probes") from None
 
     @kopf.on.cleanup(registry=registry)
     async def stop(**_: Any) -> None:

@@ -70,6 +70,13 @@ def nowhere(installed: None, api: Api) -> Iterator[str]:  # noqa: ARG001 - it ha
         yield name
 
 
+@pytest.fixture
+def other(installed: None, api: Api) -> Iterator[str]:  # noqa: ARG001 - it has to be there
+    """Another platform, of somebody else."""
+    with new_platform(api, "victim") as name:
+        yield name
+
+
 @pytest.fixture(scope="session")
 def operator(installed: None, api: Api) -> Api:  # noqa: ARG001 - it has to be there
     """The API server as the operator sees it, with a token of its own ServiceAccount."""

@@ -70,9 +70,9 @@ class Ground:
         return made
 
     def status(self, name: str) -> Mapping[str, Any]:
-        """An agent's status, as far as there is one."""
-        status: dict[str, Any] = self.api.get(self.where("TheazoAgent", name)).ok().get("status", {})
-        return status
+        """An agent's status, as far as there is one; of an agent that is gone there is none."""
+        reply = self.api.get(self.where("TheazoAgent", name))
+        return {} if reply.code == 404 else reply.ok().get("status", {})
 
     def finished(self, name: str) -> bool:
         """Whether an agent's record says so."""

@@ -56,6 +56,7 @@ class Informer(Generic[F]):
         self._selector = selector
         self._facts: dict[Key, F] = {}
         self._last_contact = self._last_turn = time.monotonic()
+        self._cuts = 0
         self.synced = asyncio.Event()
 
     @property
@@ -132,10 +133,12 @@ class Informer(Generic[F]):
         try:
             async for event in self._kube.watch(self._resource, self._namespace, self._selector, version):
                 self._last_contact = time.monotonic()
+                self._cuts = 0
                 version = self._handle(event, version)
         except Unavailable as error:
             log.info("watch cut, resuming", extra={"resource": self.name, "error": str(error)})
-            await asyncio.sleep(_BACKOFFS[0])
+            await asyncio.sleep(_BACKOFFS[min(self._cuts, len(_BACKOFFS) - 1)])
+            self._cuts += 1
         return version
 
     def _handle(self, event: Mapping[str, Any], version: str) -> str:
