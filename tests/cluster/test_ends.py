@@ -4,6 +4,8 @@ import pytest
 
 from tests.support.api import path
 from tests.support.cluster import wait_until
+from tests.support.history import history
+from tests.support.operator import OperatorProcess
 from tests.support.stage import Stage, find
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("running_operator")]
@@ -48,6 +50,25 @@ def wait_finished(stage: Stage, agent: str) -> str:
     """Wait for an agent's end, and give its reason."""
     wait_until(f"{agent} has finished", lambda: bool(find(stage.status(agent), "Finished")), 30)
     return str(find(stage.status(agent), "Finished")["reason"])
+
+
+def test_a_pod_that_went_while_nobody_looked_is_not_made_again(
+    stage: Stage, running_operator: OperatorProcess, nowhere: str
+) -> None:
+    stage.open()
+    stage.set({"KEY": "value"})
+    since = stage.version()
+    stage.start("a", ["KEY"], compute=nowhere)
+    pod = stage.pod_of("a")["metadata"]["name"]
+    running_operator.stop()
+    stage.api.delete(path("Pod", stage.name, pod)).ok()
+    running_operator.start()
+    assert stage.agent_is("a", "SandboxLost", "Failed")["podName"] == pod
+    assert stage.values() == {}
+    made = [
+        obj["metadata"]["name"] for change, obj in history(stage.api, "Pod", stage.name, since) if change == "ADDED"
+    ]
+    assert made == [pod]
 
 
 def test_a_pod_that_its_node_ended(stage: Stage, nowhere: str) -> None:

@@ -85,6 +85,19 @@ def test_a_second_kill_while_it_heals(ground: Ground) -> None:
     wait_until("no Secret is left", lambda: ground.secrets() == [])
 
 
+def test_what_was_begun_and_may_not_go_on(ground: Ground) -> None:
+    """A Secret was made, then the name is deleted: nothing would use that Secret or take it away later."""
+    victims = [ground.hold("secret", 1, Fate.LANDED), ground.hold("pod", 2, Fate.LOST)]
+    make_agents(ground, victims)
+    ground.kill_at_all(victims, ground.finished)
+    wait_until("each has a Secret", lambda: sorted(ground.secrets()) == ["pod", "secret"])
+    ground.delete_value("C")
+    ground.heal(victims, lambda name: ground.reason(name) == "SecretNotFound")
+    wait_until("no Secret is left", lambda: ground.secrets() == [])
+    ground.pods.catch_up(ground.api)
+    assert [ground.pods.uids(victim.name) for victim in victims] == [set(), set()]
+
+
 def test_a_refused_sandbox(ground: Ground) -> None:
     quotas = f"/api/v1/namespaces/{ground.platform}/resourcequotas"
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}}
@@ -173,14 +186,13 @@ def test_a_late_status_undoes_no_record(ground: Ground) -> None:
     assert ground.status("late") == status
 
 
-def test_the_publication_of_a_key(ground: Ground) -> None:
+@pytest.mark.parametrize("fate", [Fate.LOST, Fate.LANDED])
+def test_the_publication_of_a_key(ground: Ground, fate: Fate) -> None:
     ground.kill()
-    with new_platform(ground.api) as lost, new_platform(ground.api) as landed:
-        fates = {lost: Fate.LOST, landed: Fate.LANDED}
-        for name, fate in fates.items():  # they are published one after the other, in any order
-            hold = ground.proxy.hold(f"{SYSTEM}/configmaps/sealing-key-{name}", 1, fate)
-            ground.operator.start()
-            wait_until(f"{hold} is held", lambda hold=hold: hold.reached)  # type: ignore[misc]  # no types in a lambda
-            ground.kill()
+    with new_platform(ground.api) as name:
+        hold = ground.proxy.hold(f"{SYSTEM}/configmaps/sealing-key-{name}", 1, fate)
         ground.operator.start()
-        assert public_key(ground.api, lost) != public_key(ground.api, landed)
+        wait_until(f"{hold} is held", lambda: hold.reached)
+        ground.kill()
+        ground.operator.start()
+        assert public_key(ground.api, name) != public_key(ground.api, ground.platform)

@@ -54,6 +54,11 @@ class Ground:
         printed = {name: hashlib.sha256(values[key].encode()).hexdigest() for name, key in (("A", "A"), ("B", "C"))}
         self._printed[manifest["spec"]["encryptedData"]["A"]["updatedAt"]] = printed
 
+    def delete_value(self, name: str) -> None:
+        """Delete a secret of the session."""
+        change = {"spec": {"encryptedData": {name: None}}}
+        self.api.merge(self.where("TheazoSecret", "alice"), change).ok()
+
     def hold(self, name: str, number: int, fate: Fate) -> Victim:
         """Have a write about an agent held."""
         return Victim(name, self.proxy.hold(f"{self.platform}/theazoagents/{name}", number, fate))

@@ -34,6 +34,10 @@ def write_kubeconfig(target: Path, cluster_kubeconfig: Path, token: str, server:
     return target
 
 
+# Compiling some hundred modules anew at each start takes longer than most tests.
+_CACHED = {"PYTHONDONTWRITEBYTECODE": ""}
+
+
 class OperatorProcess:
     """One operator. Only one may run on a cluster at a time."""
 
@@ -66,7 +70,7 @@ class OperatorProcess:
         command += ["--namespace", SYSTEM, "--listen", f"127.0.0.1:{self.port}", "--log-level", self._level]
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
-                command, stdout=output, stderr=output, env={**os.environ, **self._environment}
+                command, stdout=output, stderr=output, env={**os.environ, **_CACHED, **self._environment}
             )
         if wait:
             wait_until("the operator is ready", self.ready, 60)

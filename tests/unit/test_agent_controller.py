@@ -23,7 +23,7 @@ from tests.support.rig import CANARY, CLEAN, CREATE, GET_POD, HOT, JOB, Clock, R
 from theazo_operator.kube import resource as kind
 from theazo_operator.kube.errors import Outdated, Unavailable
 from theazo_operator.resources.conditions import find
-from theazo_operator.resources.meta import Key
+from theazo_operator.resources.meta import Key, Meta
 
 
 @pytest.fixture(autouse=True)
