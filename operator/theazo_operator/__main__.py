@@ -23,9 +23,9 @@ async def _run(settings: Settings) -> bool:
         settings=handlers.settings(),
         clusterwide=True,
         standalone=True,
-        stop_flag=runtime.failed,
+        stop_flag=runtime.over,
     )
-    return not runtime.failed.is_set()
+    return not runtime.broken
 
 
 def main() -> int:

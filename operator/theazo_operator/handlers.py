@@ -4,7 +4,9 @@ kopf runs the process and watches TheazoAgents. There are event handlers and no 
 finalizer, no annotation, no status, no Kubernetes Event.
 """
 
+import asyncio
 import logging
+import signal
 from typing import Any
 
 import kopf
@@ -55,6 +57,9 @@ def register(registry: kopf.OperatorRegistry, runtime: Runtime) -> None:
 
     @kopf.on.startup(registry=registry)
     async def start(**_: Any) -> None:
+        # In kopf's place: it would wait for our tasks before it tells us to end them.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, runtime.halt)
         try:
             await runtime.start()
         except OSError as error:  # kopf would try again for ever

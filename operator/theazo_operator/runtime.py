@@ -34,7 +34,8 @@ class Runtime:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.health = Health()
-        self.failed = asyncio.Event()
+        self.over = asyncio.Event()
+        self.broken = False
         self._agent_watch = WatchClock(kind.AGENTS)
         self._tasks: list[asyncio.Task[None]] = []
         self._kube: Kube | None = None
@@ -61,11 +62,16 @@ class Runtime:
         self.health.not_ready = None
         log.info("ready", extra={"namespace": self.settings.namespace, "active_master_key": keyring.active})
 
-    async def stop(self) -> None:
-        """Go down: no new work, then the connections."""
+    def halt(self) -> None:
+        """Begin to go down: no new work. What breaks off here is cleared up by the next process, as after a crash."""
         self.health.not_ready = "Stopping"
         for task in self._tasks:
             task.cancel()
+        self.over.set()
+
+    async def stop(self) -> None:
+        """Go down."""
+        self.halt()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._web is not None:
             await self._web.cleanup()
@@ -143,4 +149,5 @@ class Runtime:
             kind = type(error).__name__ if error else "nothing"
             place = where(error) if error else "?"
             log.critical("a part of the operator ended", extra={"part": task.get_name(), "error": kind, "at": place})
-            self.failed.set()
+            self.broken = True
+            self.over.set()

@@ -118,6 +118,13 @@ def test_the_life_of_a_sandbox_goes_on(api: Api, tenant: Api, running: str) -> N
     tenant.delete(running).ok()
 
 
+@pytest.mark.parametrize("value", [None, "another-uid"], ids=["removed", "changed"])
+def test_nobody_hides_a_sandbox_from_the_operator(api: Api, tenant: Api, running: str, value: str | None) -> None:
+    for user in (tenant, api):
+        change = {"metadata": {"labels": {"theazo.dev/agent-uid": value}}}
+        assert_denied(user.merge(running, change), "the label theazo.dev/agent-uid of a sandbox must stay")
+
+
 @pytest.mark.parametrize("way", [{"env": env(NAME)}, {"envFrom": env_from(NAME)}], ids=["env", "envFrom"])
 @pytest.mark.parametrize("kind", ["ordinary", "sandbox"])
 def test_no_ephemeral_container_uses_an_agents_secret(

@@ -1,5 +1,6 @@
 """The command line as a process: what a shell, a pipe, a terminal and a signal see of it."""
 
+import contextlib
 import os
 import select
 import signal
@@ -123,8 +124,10 @@ def on_terminal(*arguments: str) -> Iterator[tuple[subprocess.Popen[bytes], int]
     command = [sys.executable, "-c", ON_TERMINAL, *arguments]
     try:
         with subprocess.Popen(command, stdin=theirs, stdout=subprocess.PIPE, stderr=theirs) as process:
-            yield process, ours
-            process.kill()
+            try:
+                yield process, ours
+            finally:
+                process.kill()
     finally:
         os.close(ours)
         os.close(theirs)
@@ -136,6 +139,15 @@ def read_until(terminal: int, text: bytes) -> bytes:
         assert select.select([terminal], [], [], 60)[0], f"only {seen!r} came"
         seen += os.read(terminal, 1024)
     return seen
+
+
+def type_until_it_ends(process: subprocess.Popen[bytes], terminal: int, key: bytes) -> None:
+    """Press a key, and again: Python sees a signal that came between a prompt and its read at the next one."""
+    for _ in range(60):
+        os.write(terminal, key)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=1)
+            return
 
 
 def rest_of(terminal: int) -> bytes:
@@ -174,7 +186,7 @@ def test_an_interrupted_prompt_is_quiet_and_a_closed_one_refused(
 ) -> None:
     with on_terminal(*offline, "--prompt", "A") as (process, terminal):
         read_until(terminal, b"Value of A: ")
-        os.write(terminal, typed)
+        type_until_it_ends(process, terminal, typed)
         seen = read_until(terminal, said)
         assert process.communicate(timeout=60)[0] == b""
         assert process.returncode == code
