@@ -1,10 +1,14 @@
 """What all tests share."""
 
 import os
+import signal
 
 import pytest
 
 _skipped: list[str] = []
+
+# A job in the background inherits SIGINT as ignored, and would pass that on to the commands whose Ctrl-C is tested.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

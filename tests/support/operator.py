@@ -50,7 +50,11 @@ class OperatorProcess:
         self.port = _free_port()
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.kill()  # there will be no __exit__, and a second operator must not run beside the next test's
+            raise
         return self
 
     def __exit__(
