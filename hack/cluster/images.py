@@ -34,7 +34,7 @@ def load_base(archive: Path, names: tuple[str, ...]) -> None:
 
 def write_archive(image: str, target: Path) -> None:
     """Write an image of Podman's and buildah's store as an archive."""
-    with making(target.resolve()) as made:
+    with making(target.absolute()) as made:
         run(["buildah", "push", "--quiet", image, f"docker-archive:{made}:{image}"], env=paths.engine_env())
 
 
@@ -74,7 +74,7 @@ def build(target: str, image: str, archive: Path) -> None:
 
 def save(engine: str, image: str, archive: Path) -> None:
     """Write an image of Docker's or Podman's as an archive."""
-    with making(archive.resolve()) as made:
+    with making(archive.absolute()) as made:
         made.write_bytes(output([engine, "save", image]))
 
 
@@ -88,6 +88,6 @@ def sandbox(archive: Path) -> None:
         return
     prereq.offline()
     made = rootfs.python_image()
-    with making(archive.resolve()) as link:
+    with making(archive.absolute()) as link:
         # A link, for the cached archive is never changed in place.
         link.symlink_to(made)

@@ -158,7 +158,7 @@ def story(demo: Demo) -> None:
     life = demo.watch.wait_for(1, gone=True)[0]
     pod = demo.pod("first")
     used = run("kubectl", "-n", PLATFORM, "get", "pod", pod, "-o", "jsonpath={.spec.containers[0].envFrom}")
-    show(json.dumps(json.loads(used)))
+    show(f"{life.seen}\nPod/{pod}\n  containers[sandbox].envFrom: {json.dumps(json.loads(used))}")
     if life.name not in used or life.keys != tuple(sorted(DECLARED)) or life.died is None:
         raise DemoError(f"the Pod should use the Secret {life.name} with {DECLARED}; it uses {used} with {life.keys}")
     good(f"the pod-scoped Secret {life.name} held {' and '.join(life.keys)}, and the Pod's envFrom names it")

@@ -6,6 +6,7 @@ It keeps names, the keys in them, and times. The values are dropped as they come
 import threading
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 from kubernetes import client, watch
 
@@ -16,6 +17,8 @@ class Life:
 
     name: str
     keys: tuple[str, ...]
+    seen: str
+    """What an administrator saw of it while it was there: everything but the values."""
     born: float
     died: float | None = None
 
@@ -58,7 +61,15 @@ class SecretWatch:
                 if event["type"] == "DELETED":
                     self.lives[secret.metadata.name].died = now
                 else:
-                    self.lives.setdefault(
-                        secret.metadata.name, Life(secret.metadata.name, tuple(sorted(secret.data or ())), now)
-                    )
+                    self.lives.setdefault(secret.metadata.name, _born(secret, now))
                 self.changed.notify_all()
+
+
+def _born(secret: Any, now: float) -> Life:  # noqa: ANN401 - the client's models have every field optional
+    name, keys = secret.metadata.name, tuple(sorted(secret.data or ()))
+    owners = ", ".join(f"{owner.kind}/{owner.name}" for owner in secret.metadata.owner_references or ())
+    seen = (
+        f"Secret/{name}\n  type: {secret.type}\n  immutable: {str(bool(secret.immutable)).lower()}\n"
+        f"  owner: {owners}\n  keys: {', '.join(keys)}"
+    )
+    return Life(name, keys, seen, now)

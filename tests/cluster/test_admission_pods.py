@@ -125,6 +125,20 @@ def test_nobody_hides_a_sandbox_from_the_operator(api: Api, tenant: Api, running
         assert_denied(user.merge(running, change), "the label theazo.dev/agent-uid of a sandbox must stay")
 
 
+def test_nobody_takes_a_sandbox_from_its_agent(api: Api, tenant: Api, running: str) -> None:
+    for user in (tenant, api):
+        denied = user.merge(running, {"metadata": {"ownerReferences": None}})
+        assert_denied(denied, "the ownerReference of a sandbox must stay")
+
+
+def test_nobody_runs_another_image_in_a_sandbox(api: Api, tenant: Api, running: str) -> None:
+    """The kubelet would start it with the agent's secrets."""
+    for user in (tenant, api):
+        change = [{"op": "replace", "path": "/spec/containers/0/image", "value": "docker.io/library/busybox:1"}]
+        denied = user.request("PATCH", running, change, content_type="application/json-patch+json")
+        assert_denied(denied, "the images of a sandbox must stay")
+
+
 @pytest.mark.parametrize("way", [{"env": env(NAME)}, {"envFrom": env_from(NAME)}], ids=["env", "envFrom"])
 @pytest.mark.parametrize("kind", ["ordinary", "sandbox"])
 def test_no_ephemeral_container_uses_an_agents_secret(

@@ -167,6 +167,23 @@ def test_it_ends_with_its_agent_and_with_its_session(stage: Stage, nowhere: str)
     wait_until("both Pods are gone", lambda: stage.list("Pod") == [])
 
 
+@pytest.mark.parametrize("how", ["held by a finalizer", "--cascade=orphan"])
+def test_it_goes_even_if_its_agents_deletion_is_held_up(stage: Stage, api: Api, nowhere: str, how: str) -> None:
+    stage.open()
+    stage.set({"KEY": "value"})
+    stage.start("a", ["KEY"], compute=nowhere)
+    pod, where = stage.pod_of("a")["metadata"]["name"], path("TheazoAgent", stage.name, "a")
+    assert len(stage.values()) == 1
+    if how == "held by a finalizer":
+        api.merge(where, {"metadata": {"finalizers": ["example.com/held"]}}).ok()
+    api.delete(where, propagationPolicy="Orphan" if how == "--cascade=orphan" else "Background").ok()
+    wait_until("the Secret is gone", lambda: stage.values() == {})
+    wait_until("the Pod is gone", lambda: stage.get("Pod", pod) is None, 60)
+    if how == "held by a finalizer":
+        api.merge(where, {"metadata": {"finalizers": None}}).ok()
+    wait_until("the agent is gone", lambda: stage.get("TheazoAgent", "a") is None, 90)
+
+
 def test_a_new_value_never_changes_one_that_is_there(stage: Stage, nowhere: str) -> None:
     stage.open()
     stage.set({"KEY": "old"})

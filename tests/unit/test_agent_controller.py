@@ -21,9 +21,10 @@ from tests.support.builders import (
 )
 from tests.support.rig import CANARY, CLEAN, CREATE, GET_POD, HOT, JOB, Clock, Rig, stop_clock
 from theazo_operator.kube import resource as kind
-from theazo_operator.kube.errors import Outdated, Unavailable
+from theazo_operator.kube.errors import Outdated, Refused, Unavailable
 from theazo_operator.resources.conditions import find
 from theazo_operator.resources.meta import Key, Meta
+from theazo_operator.workqueue import BackOff
 
 
 @pytest.fixture(autouse=True)
@@ -356,7 +357,40 @@ async def test_a_status_of_a_namesake_is_not_written() -> None:
 
 
 @aio
-async def test_an_agent_that_is_being_deleted_is_left_to_garbage_collection() -> None:
-    rig = Rig(deletionTimestamp=at(5))
+async def test_an_agent_whose_deletion_a_finalizer_holds_up_keeps_neither_secret_nor_pod() -> None:
+    rig = Rig()
+    await rig.turn()
+    assert rig.living() == [HOT]
+    stored = rig.stored()
+    rig.kube.put(kind.AGENTS, {**stored, "metadata": {**stored["metadata"], "deletionTimestamp": at(5)}})
+    rig.see()
     assert await rig.turn() is None
-    assert rig.kube.taken() == []
+    assert (rig.living(), rig.kube.all(kind.PODS)) == ([], [])
+
+
+@aio
+async def test_a_pod_that_was_robbed_of_its_owner_is_lost() -> None:
+    rig = Rig()
+    await rig.turn()
+    rig.pod(metadata={"ownerReferences": []})
+    await rig.turn()
+    assert rig.ready() == ("Failed", "SandboxLost")
+    assert rig.living() == []
+
+
+@aio
+async def test_without_the_right_to_delete_an_agent_is_still_told_why_it_waits() -> None:
+    rig = Rig()
+    rig.world.platforms._removed(Key("", NS))
+    await rig.turn(listed=True)
+    assert rig.ready() == ("Pending", "PlatformNotFound")
+    assert "DELETE* secrets" not in rig.kube.taken()
+
+
+@aio
+async def test_a_secret_that_was_refused_leaves_nothing_to_delete() -> None:
+    rig = Rig()
+    rig.kube.fail("POST secrets", Refused("POST", "secrets", 403, "Forbidden"))
+    assert await rig.turn() is BackOff
+    assert rig.ready() == ("Pending", "SandboxRefused")
+    assert rig.kube.taken() == ["GET theazosecrets", "POST secrets", "PATCH theazoagents"]

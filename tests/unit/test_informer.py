@@ -336,3 +336,15 @@ async def test_contact_is_counted_from_the_last_word(monkeypatch: pytest.MonkeyP
         await watcher.asks_to_watch_from("9")
         clock[0] += 77
         assert (watcher.informer.age, watcher.informer.idle) == (77, 77)
+
+
+@aio
+async def test_an_object_that_nobody_can_read_stops_no_other() -> None:
+    """Nor does it count as gone: what was known of it stays."""
+    spoilt = body("a", 12)
+    spoilt["metadata"]["resourceVersion"] = "?"
+    events = stream(event("MODIFIED", spoilt), event("ADDED", body("b", 14)), then="silence")
+    async with watching(page(body("a", 1), version=9), watches=(events,)) as watcher:
+        await watcher.tells("a")
+        await watcher.tells("b")
+        assert watcher.versions() == {"a": 1, "b": 14}

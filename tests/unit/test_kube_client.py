@@ -6,6 +6,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from tests.support.aio import aio, soon
 from tests.support.apiserver import (
@@ -363,3 +364,34 @@ async def test_a_server_that_is_not_there_is_unavailable() -> None:
 
 def test_the_test_servers_own_errors_look_like_the_real_ones() -> None:
     assert status_body(404, "NotFound")["kind"] == "Status"
+
+
+@pytest.mark.parametrize("code", [301, 307, 308])
+def test_a_redirect_is_followed_nowhere(code: int) -> None:
+    """It would be followed with the body, a Secret's too, and with the token."""
+
+    async def redirect(request: web.Request) -> web.StreamResponse:
+        if request.path == "/elsewhere":
+            raise AssertionError("it was followed")
+        return web.Response(status=code, headers={"Location": "/elsewhere"})
+
+    @aio
+    async def scenario() -> None:
+        async with api_server() as (server, kube):
+            server.replies.extend((redirect, redirect))
+            with pytest.raises(Unavailable):
+                await kube.create(kind.SECRETS, "acme", CANARY.encode())
+            with pytest.raises(Unavailable):
+                await kube.delete_collection(kind.SECRETS, "acme", "a=b", None)
+            assert [each.path for each in server.asked] == ["/api/v1/namespaces/acme/secrets"] * 2
+
+    scenario()
+
+
+@aio
+async def test_a_reason_that_is_no_word_is_left_out() -> None:
+    async with api_server() as (server, kube):
+        server.replies.append(refusal(403, f"denied: {CANARY}"))
+        with pytest.raises(Refused) as caught:
+            await kube.create(kind.SECRETS, "acme", b"{}")
+    assert CANARY not in str(caught.value)

@@ -96,10 +96,18 @@ ON_FAILURE = {"restartPolicy": "OnFailure"}
 DELETING: JSON = {"deletionTimestamp": at(50), "deletionGracePeriodSeconds": 30}  # asked for at 20
 
 CASES: dict[str, tuple[Observed, Expected]] = {
-    # Deleted: garbage collection does the rest.
+    # Deleted: garbage collection does the rest, but a finalizer may keep it waiting.
     "deleting, even after its session": (
         seen(agent(status=RECORDED, **DELETING), session=None),
-        does(),
+        does("delete_secrets"),
+    ),
+    "deleting, and its pod runs": (
+        seen(agent(status=RECORDED, **DELETING), pod=pod()),
+        does("delete_secrets", "delete_pod"),
+    ),
+    "deleting, and so does its pod": (
+        seen(agent(status=RECORDED, **DELETING), pod=pod(**DELETING)),
+        does("delete_secrets"),
     ),
     # The session.
     "its session is gone": (seen(agent(status=RECORDED), session=None), does("session_gone")),
@@ -295,7 +303,7 @@ CASES: dict[str, tuple[Observed, Expected]] = {
         seen(agent(status={**RECORDED, "phase": "Running"}), pod=pod(status=terminated(0, finished=19), **DELETING)),
         does(phase="Succeeded", reason=Reason.COMPLETED),
     ),
-    "of a broken attempt, and deleted by us": (seen(pod=pod(**DELETING)), does()),
+    "of a broken attempt, and deleted by us": (seen(pod=pod(**DELETING)), does("delete_secrets")),
     "gone, recorded": (seen(agent(status=RECORDED)), does("pod_lost")),
     "replaced, recorded": (seen(agent(status=RECORDED), pod=pod(uid=OTHER_UID)), does("pod_lost")),
     "somebody else's, recorded": (seen(agent(status=RECORDED), pod=pod(owner_uid=OTHER_UID)), does("pod_lost")),

@@ -108,6 +108,39 @@ REFUSED: dict[str, tuple[JSON, str]] = {
         template_with({"securityContext": {"appArmorProfile": {"type": "Unconfined"}}}),
         "appArmorProfile",
     ),
+    "node": (template_with({"nodeName": "control-plane"}), "nodeName"),
+    "a grace without end": (
+        template_with({"terminationGracePeriodSeconds": 10**11}),
+        "terminationGracePeriodSeconds over 3600",
+    ),
+    "a restart of its own": (
+        template_with(container={"restartPolicy": "Always"}),
+        "restartPolicy of container sandbox",
+    ),
+    "rules of its own": (
+        template_with(container={"restartPolicyRules": [{"action": "Restart"}]}),
+        "restartPolicyRules of container sandbox",
+    ),
+    "the log's end in the status": (
+        template_with(container={"terminationMessagePolicy": "FallbackToLogsOnError"}),
+        "terminationMessagePolicy of container sandbox",
+    ),
+    "probe of another host": (
+        template_with(init={"startupProbe": {"tcpSocket": {"host": "10.0.0.1", "port": 1}}}),
+        "startupProbe.tcpSocket.host of container prepare",
+    ),
+    "hook to another host": (
+        template_with(container={"lifecycle": {"preStop": {"httpGet": {"host": "metadata", "port": 80}}}}),
+        "lifecycle.preStop.httpGet.host of container sandbox",
+    ),
+    "probe that prints": (
+        template_with(container={"livenessProbe": {"exec": {"command": ["env"]}}}),
+        "livenessProbe.exec of container sandbox",
+    ),
+    "hook that prints": (
+        template_with(container={"lifecycle": {"postStart": {"exec": {"command": ["env"]}}}}),
+        "lifecycle.postStart.exec of container sandbox",
+    ),
     "pod sysctls": (template_with({"securityContext": {"sysctls": [{"name": "a", "value": "b"}]}}), "sysctls"),
 }
 
@@ -151,6 +184,12 @@ ACCEPTED: dict[str, JSON] = {
     ),
     "env": template_with(
         container={"env": [{"name": "X", "value": "1"}, {"name": "Y", "valueFrom": {"fieldRef": {}}}]}
+    ),
+    "probes and hooks of its own": template_with(
+        container={"livenessProbe": {"httpGet": {"port": 80}}, "lifecycle": {"stopSignal": "SIGINT"}}
+    ),
+    "a sidecar with a probe": template_with(
+        init={"restartPolicy": "Always", "startupProbe": {"exec": {"command": ["true"]}}}
     ),
     "a path of the pod's own in another container": template_with(init={"volumeMounts": [{"subPathExpr": "$(POD)"}]}),
 }

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.builders import (
+    AGENT_UID,
     JSON,
     NOW,
     POD_UID,
@@ -16,7 +17,9 @@ from tests.support.builders import (
     at,
     compute,
     metadata,
+    owner,
     pod,
+    pod_body,
     running,
     secret,
     secret_body,
@@ -30,7 +33,7 @@ from theazo_operator.resources.agent import Agent
 from theazo_operator.resources.conditions import MAX_MESSAGE, Condition, merge
 from theazo_operator.resources.meta import Meta, format_time, number, parse_time
 from theazo_operator.resources.meta import time as read_time
-from theazo_operator.resources.sandbox import Snapshot
+from theazo_operator.resources.sandbox import SandboxPod, Snapshot
 from theazo_operator.resources.session import SecretRecord
 
 
@@ -305,3 +308,13 @@ def test_an_unreadable_spec_is_not_quoted() -> None:
     subject = agent(spec={"restartPolicy": "canary"})
     facts = agents.Observed(subject, is_platform=True, session=session(), compute=compute(), pod=None, now=NOW)
     assert "canary" not in repr(agents.plan(facts))
+
+
+def test_a_grace_period_of_thousands_of_years_is_read() -> None:
+    body = pod_body(deletionTimestamp=at(0), deletionGracePeriodSeconds=10**11)
+    assert SandboxPod.of(body).taken_away
+
+
+def test_an_owner_of_another_group_is_no_agent() -> None:
+    body = pod_body(ownerReferences=[{**owner(AGENT_UID), "apiVersion": "evil.example/v1"}])
+    assert SandboxPod.of(body).agent_uid is None

@@ -87,6 +87,8 @@ class AgentController:
     async def _clear_up(self, seen: Observed) -> Observed:
         """See to what broken attempts left behind, before anything is decided."""
         agent, uid = seen.agent, seen.agent.meta.uid
+        if not seen.is_platform:
+            return seen  # there is no right to delete anything; what was noted keeps
         if self._attempts.broke_off(uid):
             seen = replace(seen, pod=await self._sandboxes.clear_up(agent))
         elif self._attempts.landing(uid) == timedelta(0):
@@ -132,7 +134,8 @@ class AgentController:
     async def _confirm_lost(self, seen: Observed) -> Plan:
         """Our cache may be behind the record, and what is said here is said for good."""
         pod = await self._sandboxes.get_pod(seen.agent)
-        if pod is not None and pod.meta.uid == seen.agent.status.get("podUID"):
+        ours = pod is not None and pod.agent_uid == seen.agent.meta.uid
+        if pod is not None and ours and pod.meta.uid == seen.agent.status.get("podUID"):
             return plan(replace(seen, pod=pod))
         status = progress.failed(seen.agent, seen.now, Reason.SANDBOX_LOST, POD_DELETED)
         return Plan(delete_secrets=seen.agent.holds_pod_secret, status=status)

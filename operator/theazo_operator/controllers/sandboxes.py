@@ -17,7 +17,7 @@ from theazo_operator.opening import Keyring
 from theazo_operator.reasons import Reason
 from theazo_operator.reconcile import progress
 from theazo_operator.reconcile.agent import NOTHING, Observed, Plan, plan, wait
-from theazo_operator.reconcile.sandbox import Sandbox, build
+from theazo_operator.reconcile.sandbox import build
 from theazo_operator.reconcile.secrets import Refusal, Resolved, resolve
 from theazo_operator.resources.agent import Agent, AgentSpec
 from theazo_operator.resources.meta import AGENT_UID_LABEL
@@ -50,13 +50,22 @@ class Sandboxes:
             if refusal.waits:
                 return wait(agent, seen.now, refusal.reason, refusal.message)
             return Plan(status=progress.stuck(agent, seen.now, refusal.reason, refusal.message))
+        self.attempts.begin(agent.meta.uid, sandbox.secret.name if sandbox.secret else None)
         try:
-            pod = await self._post(agent, sandbox)
+            if sandbox.secret is not None:
+                await self._kube.create(kind.SECRETS, agent.meta.key.namespace, sandbox.secret.to_json())
+        except Refused as error:
+            self.attempts.settled(agent.meta.uid)
+            return _refused(seen, error)
+        try:
+            body = await self._kube.create(kind.PODS, agent.meta.key.namespace, sandbox.pod, explain=True)
         except Exists:
             return await self._meet_existing_pod(seen)
         except Refused as error:
-            return await self._refused(seen, error)
-        return plan(replace(seen, pod=pod))
+            await self._delete_all(agent)
+            return _refused(seen, error)
+        self.attempts.settled(agent.meta.uid)
+        return plan(replace(seen, pod=self._world.pods.put(body)))
 
     async def clear_up(self, agent: Agent) -> SandboxPod | None:
         """Delete the Secrets of attempts that broke off. A Pod that one of them did create keeps its own."""
@@ -93,15 +102,6 @@ class Sandboxes:
             return None
         return self._world.pods.put(body)
 
-    async def _post(self, agent: Agent, sandbox: Sandbox) -> SandboxPod:
-        namespace, secret = agent.meta.key.namespace, sandbox.secret
-        self.attempts.begin(agent.meta.uid, secret.name if secret else None)
-        if secret is not None:
-            await self._kube.create(kind.SECRETS, namespace, secret.to_json())
-        body = await self._kube.create(kind.PODS, namespace, sandbox.pod, explain=True)
-        self.attempts.settled(agent.meta.uid)
-        return self._world.pods.put(body)
-
     async def _resolve(self, agent: Agent, spec: AgentSpec, session: Session) -> list[Resolved]:
         """Read the sealed values where they are true now: one that was deleted a moment ago must not be used."""
         if not spec.secrets:
@@ -135,12 +135,12 @@ class Sandboxes:
         self.attempts.settled(agent.meta.uid)
         return plan(replace(seen, pod=pod))
 
-    async def _refused(self, seen: Observed, error: Refused) -> Plan:
-        await self._delete_all(seen.agent)
-        message = f"the API server refused the sandbox, it is tried again: {error}"
-        return Plan(status=progress.stuck(seen.agent, seen.now, Reason.SANDBOX_REFUSED, message), back_off=True)
-
     async def _delete_all(self, agent: Agent) -> None:
         """Delete what the attempt made: the API server answered each of its requests, so nothing is under way."""
         await self.delete_secrets(agent, keep=None)
         self.attempts.settled(agent.meta.uid)
+
+
+def _refused(seen: Observed, error: Refused) -> Plan:
+    message = f"the API server refused the sandbox, it is tried again: {error}"
+    return Plan(status=progress.stuck(seen.agent, seen.now, Reason.SANDBOX_REFUSED, message), back_off=True)

@@ -4,6 +4,7 @@ Raw dictionaries: a typed client costs two to four times the CPU for each reques
 """
 
 import json
+import re
 from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -17,6 +18,7 @@ JSON = dict[str, Any]
 _OBJECT = "application/json"
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_REASON = re.compile(r"[A-Za-z ]{1,64}")
 _TIMEOUT = aiohttp.ClientTimeout(total=30, connect=10)
 _PAGE = "250"
 _PREVIEW = 400
@@ -118,7 +120,7 @@ class Kube:
             params["labelSelector"] = selector
         url, timeout = self.server + resource.path(namespace), aiohttp.ClientTimeout(sock_read=90, sock_connect=10)
         try:
-            async with self.session.get(url, params=params, timeout=timeout) as response:
+            async with self.session.get(url, params=params, timeout=timeout, allow_redirects=False) as response:
                 await _check(response, "WATCH", resource, explain=True)
                 async for line in _lines(response):
                     event = _object(line, "WATCH", resource)
@@ -154,7 +156,13 @@ class Kube:
         headers = {"Accept": accept, **({"Content-Type": content} if data is not None else {})}
         try:
             async with self.session.request(
-                verb, self.server + path, params=params, data=data, headers=headers, timeout=_TIMEOUT
+                verb,
+                self.server + path,
+                params=params,
+                data=data,
+                headers=headers,
+                timeout=_TIMEOUT,
+                allow_redirects=False,
             ) as response:
                 await _check(response, verb, resource, explain=explain)
                 if discard:
@@ -168,13 +176,15 @@ class Kube:
 
 
 async def _check(response: aiohttp.ClientResponse, verb: str, resource: Resource, *, explain: bool) -> None:
-    if response.status < 400:  # noqa: PLR2004 - HTTP
+    # A redirect is an error: it would be followed with the body, a Secret's too, and with the token.
+    if response.status < 300:  # noqa: PLR2004 - HTTP
         return
     try:
         answer = _object(await response.read(), verb, resource)
     except Unavailable:
         answer = {}  # what stands before the API server has answered
     reason = str(answer.get("reason") or response.reason or "")
+    reason = reason if _REASON.fullmatch(reason) else ""  # an admission webhook may say anything there
     message = str(answer.get("message") or "")[:_PREVIEW] if explain else ""
     raise classify(response.status, reason)(verb, resource.plural, response.status, reason, message)
 

@@ -17,6 +17,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from theazo_operator.kube.client import Kube
 from theazo_operator.kube.errors import Expired, KubeError, Unavailable, classify
 from theazo_operator.kube.resource import Resource
+from theazo_operator.logs import where
 from theazo_operator.resources.meta import Key, Meta
 
 log = logging.getLogger(__name__)
@@ -154,11 +155,17 @@ class Informer(Generic[F]):
         return str((body.get("metadata") or {}).get("resourceVersion") or version)
 
     def _changed(self, body: Mapping[str, Any]) -> Key:
-        before = self._facts.get(Meta.of(body).key)
-        fact = self.put(body)
+        key = Key(body["metadata"].get("namespace", ""), body["metadata"]["name"])
+        before = self._facts.get(key)
+        try:
+            fact = self.put(body)
+        except Exception as error:  # noqa: BLE001 - no object, whatever is in it, may stop the others
+            place = {"error": type(error).__name__, "at": where(error)}
+            log.error("unreadable object", extra={"resource": self.name, "object": str(key), **place})  # noqa: TRY400
+            return key
         if before is None or before.meta.resource_version != fact.meta.resource_version:
-            self._on_change(fact.meta.key)
-        return fact.meta.key
+            self._on_change(key)
+        return key
 
     def _deleted(self, gone: Meta) -> None:
         """Drop it, but not a namesake that was put in since: the version of a DELETED event is that of the deletion."""

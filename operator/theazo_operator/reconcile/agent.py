@@ -61,7 +61,7 @@ def plan(seen: Observed) -> Plan:
     if seen.pod is not None and seen.pod.agent_uid != agent.meta.uid:
         seen = replace(seen, pod=None)  # a namesake: only the POST of our own Pod has to do with it
     if agent.meta.deleting:
-        return NOTHING  # garbage collection takes Pod and Secret: both carry the owner since their creation
+        return _on_the_way_out(seen)
     if _session_gone(agent, session):
         return Plan(session_gone=True)
     if session is not None and session.expired(seen.now):
@@ -78,6 +78,12 @@ def plan(seen: Observed) -> Plan:
 
 POD_DELETED = "somebody deleted the agent's Pod, and an agent has one Pod only: create a new agent"
 _INVALID_SPEC = "spec can't be read by this version of the operator: compare it with `kubectl explain theazoagent.spec`"
+
+
+def _on_the_way_out(seen: Observed) -> Plan:
+    """Garbage collection takes Pod and Secret with their owner; but a finalizer of anybody may hold that up."""
+    held = seen.agent.spec is None or bool(seen.agent.spec.secrets)
+    return Plan(delete_secrets=held, delete_pod=seen.pod is not None and not seen.pod.meta.deleting)
 
 
 def _session_gone(agent: Agent, session: Session | None) -> bool:
@@ -129,7 +135,7 @@ def _follow_pod(agent: Agent, spec: AgentSpec, pod: SandboxPod, now: datetime) -
     held = bool(spec.secrets) and not (once and agent.status.get("phase") == "Running")
     if pod.taken_away:
         if "podUID" not in agent.status:
-            return NOTHING  # of a broken attempt, and deleted by us: once it is gone there is another
+            return Plan(delete_secrets=held)  # of a broken attempt; there will be another
         return Plan(delete_secrets=held, status=progress.failed(agent, now, Reason.SANDBOX_LOST, POD_DELETED))
     if pod.phase in {"Succeeded", "Failed"}:
         return Plan(delete_secrets=held, status=progress.ended(agent, pod, now))

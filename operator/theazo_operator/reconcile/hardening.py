@@ -16,6 +16,9 @@ _HOST_FIELDS = ("hostNetwork", "hostPID", "hostIPC")
 _SHARING_FIELDS = ("shareProcessNamespace",)
 _TOKEN_FIELDS = ("serviceAccountName", "serviceAccount", "automountServiceAccountToken")
 _SELINUX_TYPES = frozenset({"", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"})
+_PLACEMENT_FIELDS = ("nodeName",)
+_RESTART_FIELDS = ("restartPolicy", "restartPolicyRules")
+_LONGEST_GRACE = 3600  # seconds: a sandbox must not outlive its session by more
 _VOLUMES = frozenset({"emptyDir", "configMap", "downwardAPI", "persistentVolumeClaim", "ephemeral", "image"})
 _PROJECTIONS = frozenset({"configMap", "downwardAPI"})
 _NONROOT = 65532
@@ -62,9 +65,14 @@ def _containers(spec: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 def _pod_problems(spec: Mapping[str, Any]) -> Iterator[str]:
     if [each.get("name") for each in spec.get("containers") or ()].count(SANDBOX) != 1:
         yield f"it needs one container named {SANDBOX}"
-    for field in (*_HOST_FIELDS, *_SHARING_FIELDS, *_TOKEN_FIELDS):
+    for field in (*_HOST_FIELDS, *_SHARING_FIELDS, *_TOKEN_FIELDS, *_PLACEMENT_FIELDS):
         if spec.get(field):
             yield field
+    for container in spec.get("containers") or ():
+        # The Secret goes when the sandbox runs: a restart that the agent did not ask for would find none.
+        yield from (f"{each} of container {container.get('name')}" for each in _RESTART_FIELDS if container.get(each))
+    if (spec.get("terminationGracePeriodSeconds") or 0) > _LONGEST_GRACE:
+        yield f"terminationGracePeriodSeconds over {_LONGEST_GRACE}"
     for volume in spec.get("volumes") or ():
         yield from _volume_problems(volume)
     yield from _user_problems("securityContext", spec.get("securityContext") or {})
@@ -91,6 +99,9 @@ def _container_problems(container: Mapping[str, Any]) -> Iterator[str]:
         yield f"subPathExpr of container {name}"
     if any(port.get("hostPort") for port in container.get("ports") or ()):
         yield f"hostPort of container {name}"
+    if container.get("terminationMessagePolicy", "File") != "File":
+        yield f"terminationMessagePolicy of container {name}"  # the end of its log would stand in the Pod's status
+    yield from _handler_problems(container)
     yield from _privilege_problems(name, container.get("securityContext") or {})
 
 
@@ -105,6 +116,21 @@ def _privilege_problems(name: object, context: Mapping[str, Any]) -> Iterator[st
     if context.get("readOnlyRootFilesystem") is False:
         yield f"readOnlyRootFilesystem: false of container {name}"
     yield from _user_problems(f"securityContext of container {name}", context)
+
+
+def _handler_problems(container: Mapping[str, Any]) -> Iterator[str]:
+    """Probes and hooks: a host is asked in the node's name, and what an exec prints ends up in a Kubernetes Event."""
+    name = container.get("name")
+    handlers = {probe: container.get(probe) for probe in ("livenessProbe", "readinessProbe", "startupProbe")}
+    handlers |= {f"lifecycle.{hook}": handler for hook, handler in (container.get("lifecycle") or {}).items()}
+    for field, handler in handlers.items():
+        if not isinstance(handler, Mapping):
+            continue  # absent, or a stop signal
+        for kind in ("httpGet", "tcpSocket"):
+            if (handler.get(kind) or {}).get("host"):
+                yield f"{field}.{kind}.host of container {name}"
+        if name == SANDBOX and "exec" in handler:
+            yield f"{field}.exec of container {name}"
 
 
 def _user_problems(where: str, context: Mapping[str, Any]) -> Iterator[str]:

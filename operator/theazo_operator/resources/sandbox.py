@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 
 from theazo import rules
 from theazo_operator.resources.meta import (
+    GROUP,
     SNAPSHOT_ANNOTATION,
     Meta,
     Record,
@@ -136,8 +137,11 @@ def _sandbox_container(status: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _owner_uid(body: Mapping[str, Any]) -> str | None:
-    owners = body["metadata"].get("ownerReferences") or []
-    return next((owner["uid"] for owner in owners if owner.get("kind") == "TheazoAgent"), None)
+    for owner in body["metadata"].get("ownerReferences") or []:
+        # The group too: anybody may have a kind TheazoAgent in a group of his own, and no admission policy guards that.
+        if owner.get("kind") == "TheazoAgent" and str(owner.get("apiVersion")).startswith(f"{GROUP}/"):
+            return str(owner["uid"])
+    return None
 
 
 def _env_from(body: Mapping[str, Any]) -> str | None:
@@ -188,7 +192,10 @@ def _deletion_requested(metadata: Mapping[str, Any]) -> datetime | None:
     """When the deletion was asked for: the API server's `deletionTimestamp` lies a grace period later."""
     if "deletionTimestamp" not in metadata:
         return None
-    return parse_time(metadata["deletionTimestamp"]) - seconds(metadata.get("deletionGracePeriodSeconds", 0))
+    try:
+        return parse_time(metadata["deletionTimestamp"]) - seconds(metadata.get("deletionGracePeriodSeconds", 0))
+    except OverflowError:  # who deletes chooses the grace period, and may choose thousands of years
+        return parse_time(metadata["creationTimestamp"])
 
 
 def _trouble(reason: object) -> str | None:
