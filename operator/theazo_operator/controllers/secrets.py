@@ -1,5 +1,6 @@
 """Carries out what `reconcile.secret` decides: a low-priority look at every entry, so that authors hear early."""
 
+import asyncio
 import hashlib
 from collections import OrderedDict
 from datetime import UTC, datetime, timedelta
@@ -73,7 +74,7 @@ class SecretController:
         if not self._world.is_platform(key.namespace):
             status = decide.unserved(secret, now)
         else:
-            status = decide.waiting(secret, now) if session is None else self._judge(secret, session, now)
+            status = decide.waiting(secret, now) if session is None else await self._judge(secret, session, now)
         if status == secret.status:
             return
         try:
@@ -82,9 +83,10 @@ class SecretController:
             return
         self._world.secrets.put(body)
 
-    def _judge(self, secret: TheazoSecret, session: Session, now: datetime) -> JSON:
+    async def _judge(self, secret: TheazoSecret, session: Session, now: datetime) -> JSON:
         failing, key_ids = {}, set()
         for entry in secret.entries.values():
+            await asyncio.sleep(0)  # 256 entries in one go would hold up an agent
             reason = self._verdict(entry, session)
             if reason is not None:
                 failing[entry.name] = reason
