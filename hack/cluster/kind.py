@@ -137,10 +137,12 @@ def down() -> None:
             raise ClusterError("CLUSTER_KUBECONFIG names a cluster that is not this project's; I_KNOW=1 lets it go")
         say("a cluster that this project did not make is left as it is: remove it with what made it")
         return
-    prereq.check_go()
-    gotools.build("core", ("kind",))
-    way = provider.recorded() or provider.current()
-    if way == "docker" or prereq.present("podman"):
+    way = provider.recorded()
+    if way is None:
+        say("there is no cluster to remove")
+    else:
+        prereq.check_go()
+        gotools.build("core", ("kind",))
         delete(way)
     shutil.rmtree(paths.kubeconfig().parent, ignore_errors=True)
 
