@@ -1,5 +1,6 @@
 """Requests and replies that are lost or refused: the next passes make whole what was begun."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from theazo_operator.controllers import agents as module
 from theazo_operator.kube import resource as kind
 from theazo_operator.kube.errors import Exists, Outdated, Refused, Unavailable
 from theazo_operator.resources.conditions import find
+from theazo_operator.resources.meta import Key
 from theazo_operator.workqueue import BackOff
 
 
@@ -277,3 +279,15 @@ async def test_a_transition_is_logged_with_agent_session_phase_and_reason(caplog
     [record] = [each for each in caplog.records if each.name == module.__name__]
     chosen = {name: record.__dict__[name] for name in ("agent", "session", "phase", "reason")}
     assert chosen == {"agent": "acme/job", "session": "demo", "phase": "Pending", "reason": "SandboxStarting"}
+
+
+@aio
+async def test_a_second_clean_up_that_there_is_no_right_to_is_not_asked_for_over_and_over() -> None:
+    rig = Rig()
+    rig.kube.fail("POST pods")
+    assert await rig.turn() is Unavailable
+    await rig.turn()
+    [attempt] = rig.controller._attempts._known.values()
+    attempt.landing_until = 0.0
+    rig.world.platforms._removed(Key("", NS))
+    assert await rig.turn() != timedelta(0)

@@ -82,7 +82,8 @@ class AgentController:
             decided = await self._confirm_lost(seen)
         if decided.create:
             decided = await self._sandboxes.create(seen)
-        return _sooner(await self._carry_out(seen, decided), self._attempts.landing(agent.meta.uid))
+        landing = self._attempts.landing(agent.meta.uid) if seen.is_platform else None
+        return _sooner(await self._carry_out(seen, decided), landing)
 
     async def _clear_up(self, seen: Observed) -> Observed:
         """See to what broken attempts left behind, before anything is decided."""
