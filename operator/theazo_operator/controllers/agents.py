@@ -143,11 +143,11 @@ class AgentController:
 
     async def _delete_after_session(self, agent: Agent) -> timedelta | None:
         """The session that the agent was first seen with is gone: so is the agent, once the API server confirms it."""
-        if agent.spec is not None and await session_lives(
-            self._kube, agent.meta.key, agent.spec.session_ref.name, agent.status
-        ):
+        key = agent.meta.key
+        session = Key(key.namespace, agent.spec.session_ref.name) if agent.spec is not None else None
+        if session is not None and await session_lives(self._kube, session, agent.status.get("sessionUID")):
             return timedelta(seconds=1)
-        await self._kube.delete(kind.AGENTS, agent.meta.key.namespace, agent.meta.key.name, agent.meta.uid)
+        await self._kube.delete(kind.AGENTS, key.namespace, key.name, agent.meta.uid)
         return None
 
 

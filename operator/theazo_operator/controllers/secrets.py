@@ -47,7 +47,7 @@ class SecretController:
         is_platform, keys_changed = self._world.is_platform(key.namespace), self._keys_changed(record)
         decided = decide.plan(record, session, is_platform=is_platform, keys_changed=keys_changed, now=now)
         if decided.session_gone:
-            if not await session_lives(self._kube, key, key.name, {"sessionUID": record.session_uid}):
+            if not await session_lives(self._kube, key, record.session_uid):
                 await self._delete(record)
         elif decided.delete:
             await self._delete(record)

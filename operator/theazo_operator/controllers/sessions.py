@@ -1,8 +1,6 @@
 """Carries out what `reconcile.session` decides."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from theazo_operator.controllers.world import World
 from theazo_operator.kube import resource as kind
@@ -12,13 +10,13 @@ from theazo_operator.reconcile.session import plan
 from theazo_operator.resources.meta import Key
 
 
-async def session_lives(kube: Kube, key: Key, session: str, status: Mapping[str, Any]) -> bool:
+async def session_lives(kube: Kube, key: Key, uid: str | None) -> bool:
     """Ask the API server whether the very session on record is there still: what depends on it is deleted otherwise."""
     try:
-        body = await kube.get(kind.SESSIONS, key.namespace, session)
+        body = await kube.get(kind.SESSIONS, key.namespace, key.name)
     except NotFound:
         return False
-    return bool(body["metadata"]["uid"] == status.get("sessionUID"))
+    return bool(body["metadata"]["uid"] == uid)
 
 
 class SessionController:

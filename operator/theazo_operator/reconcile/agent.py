@@ -11,9 +11,10 @@ from typing import Any
 
 from theazo_operator.reasons import Reason
 from theazo_operator.reconcile import progress
+from theazo_operator.reconcile.remedies import no_platform, no_session
 from theazo_operator.resources.agent import Agent, AgentSpec
 from theazo_operator.resources.conditions import Health
-from theazo_operator.resources.meta import parse_time, seconds
+from theazo_operator.resources.meta import Key, parse_time, seconds
 from theazo_operator.resources.sandbox import Compute, SandboxPod
 from theazo_operator.resources.session import Session
 
@@ -149,21 +150,12 @@ def _follow_pod(agent: Agent, spec: AgentSpec, pod: SandboxPod, now: datetime) -
 
 def _start(seen: Observed, spec: AgentSpec) -> Plan:
     agent = seen.agent
+    namespace = agent.meta.key.namespace
     if not seen.is_platform:
-        return wait(
-            agent,
-            seen.now,
-            Reason.PLATFORM_NOT_FOUND,
-            f"namespace {agent.meta.key.namespace} is no platform: "
-            f"`theazo platforms add {agent.meta.key.namespace}` makes it one",
-        )
+        return wait(agent, seen.now, Reason.PLATFORM_NOT_FOUND, no_platform(namespace))
     if seen.session is None or seen.session.meta.deleting:
-        return wait(
-            agent,
-            seen.now,
-            Reason.SESSION_NOT_FOUND,
-            f"there is no TheazoSession {spec.session_ref.name} in namespace {agent.meta.key.namespace}: apply it",
-        )
+        missing = no_session(Key(namespace, spec.session_ref.name))
+        return wait(agent, seen.now, Reason.SESSION_NOT_FOUND, missing)
     if seen.compute is None:
         return wait(
             agent,

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from theazo_operator.reasons import Reason
+from theazo_operator.reconcile.remedies import no_platform, no_session
 from theazo_operator.reconcile.secrets import enumerate_names
 from theazo_operator.resources.conditions import Condition, Health, merge, verdict
 from theazo_operator.resources.session import SecretRecord, Session, TheazoSecret
@@ -48,15 +49,13 @@ def plan(
 
 def waiting(secret: TheazoSecret, now: datetime) -> dict[str, Any]:
     """Its session is not there yet, so nothing can be said about its entries."""
-    name = secret.meta.key.name
-    message = f"there is no TheazoSession {name} in namespace {secret.meta.key.namespace}: apply it"
+    message = no_session(secret.meta.key)
     return _status(secret, verdict(Health.WORKING, Reason.SESSION_NOT_FOUND, message), now, {})
 
 
 def unserved(secret: TheazoSecret, now: datetime) -> dict[str, Any]:
     """Its namespace is no platform, so nothing there has a key. What session it belongs to stays on record."""
-    namespace = secret.meta.key.namespace
-    message = f"namespace {namespace} is no platform: `theazo platforms add {namespace}` makes it one"
+    message = no_platform(secret.meta.key.namespace)
     record = {name: secret.status[name] for name in ("sessionUID",) if name in secret.status}
     return _status(secret, verdict(Health.STUCK, Reason.PLATFORM_NOT_FOUND, message), now, record)
 

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from theazo_operator.reasons import Reason
+from theazo_operator.reconcile.remedies import no_platform
 from theazo_operator.resources.conditions import Condition, Health, merge, verdict
 from theazo_operator.resources.meta import format_time
 from theazo_operator.resources.session import Session
@@ -27,8 +28,7 @@ def plan(session: Session, *, is_platform: bool, now: datetime) -> SessionPlan:
         return _end(session, now)
     left = None if session.expires is None else session.expires - now
     if not is_platform:
-        namespace = session.meta.key.namespace
-        message = f"namespace {namespace} is no platform: `theazo platforms add {namespace}` makes it one"
+        message = no_platform(session.meta.key.namespace)
         return SessionPlan(
             status=_status(session, verdict(Health.STUCK, Reason.PLATFORM_NOT_FOUND, message), now), wake_after=left
         )
