@@ -172,6 +172,9 @@ def test_a_session_that_expires(ground: Ground) -> None:
 
 def test_a_late_status_undoes_no_record(ground: Ground) -> None:
     """It says that the agent waits. Believed after the Pod of the agent's one run is gone, it would start another."""
+    # An agent that the operator finds when it first looks is cleared up after: so let it have looked.
+    ground.create(agent("early", ground.platform, "alice", ["MISSING"]))
+    wait_until("the operator has found its agents", lambda: "phase" in ground.status("early"))
     victim = ground.hold("late", 1, Fate.LAST)
     ground.create(agent("late", ground.platform, "alice", [*DECLARED, "MISSING"], command=COMMAND))
     ground.kill_at_all([victim], ground.finished)
