@@ -5,7 +5,7 @@ MAKEFLAGS += --no-print-directory
 UV := hack/uv
 RUN := $(UV) run --frozen
 CLUSTER := python3 -m hack.cluster
-IMAGE := theazo-operator:dev
+IMAGES := operator api
 SANDBOX := docker.io/library/python:3.13-slim
 STATE := .cluster/images
 PYTHON_SOURCES := operator sdk/python/src tests hack
@@ -45,12 +45,14 @@ cluster:  ## bring the kind cluster up, or reuse it
 cluster-down:  ## remove the kind cluster
 	@$(CLUSTER) down
 
-installed: cluster  ## the operator's image, built and in the cluster
+installed: cluster  ## the project's images, built and in the cluster
 	@$(UV) sync --frozen --quiet
 	@$(CLUSTER) sandbox-image $(STATE)/sandbox.tar
 	@$(CLUSTER) load $(SANDBOX) $(STATE)/sandbox.tar
-	@$(CLUSTER) build-image operator $(IMAGE) $(STATE)/operator.tar
-	@$(CLUSTER) load $(IMAGE) $(STATE)/operator.tar
+	@for image in $(IMAGES); do \
+	  $(CLUSTER) build-image $$image theazo-$$image:dev $(STATE)/$$image.tar; \
+	  $(CLUSTER) load theazo-$$image:dev $(STATE)/$$image.tar; \
+	done
 
 cluster-test: installed  ## the operator on the real API server, with real pods; the demo; a small bench
 	@eval "$$($(CLUSTER) env)" && $(RUN) pytest tests/cluster

@@ -21,6 +21,7 @@ _QUIET = {
     "aiohttp": logging.WARNING,
     "kubernetes": logging.WARNING,
     "urllib3": logging.WARNING,
+    "uvicorn": logging.WARNING,
 }
 
 

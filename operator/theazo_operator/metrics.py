@@ -1,4 +1,4 @@
-"""What the operator counts. Names as controller-runtime has them where it has them, so that known dashboards work.
+"""What operator and REST API count. Names as controller-runtime has them where it has them: known dashboards work.
 
 No label ever holds the name of a secret, of an object, or the text of an error.
 """
@@ -49,3 +49,47 @@ def observe_reconcile(controller: str, result: str, seconds: float) -> None:
 def count_opening(purpose: str, result: str) -> None:
     """Count one value that was opened or did not open."""
     _OPENINGS.labels(purpose, result).inc()
+
+
+api_registry = CollectorRegistry(auto_describe=True)
+
+_REQUESTS = Counter(
+    "theazo_api_requests",
+    "Requests to the REST API, by method, the route's template and status.",
+    ["method", "route", "status"],
+    registry=api_registry,
+)
+_REQUEST_SECONDS = Histogram(
+    "theazo_api_request_seconds",
+    "Length of a request to the REST API.",
+    ["method", "route"],
+    buckets=(0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+    registry=api_registry,
+)
+_AUTHENTICATION_FAILURES = Counter(
+    "theazo_api_authentication_failures",
+    "Requests without a valid API key, by what was wrong with it: missing, malformed or unknown.",
+    ["reason"],
+    registry=api_registry,
+)
+_CONFLICTS = Counter(
+    "theazo_api_conflicts",
+    "Writes of a session's secrets that were tried again, since somebody else wrote in between.",
+    registry=api_registry,
+)
+
+
+def observe_request(method: str, route: str, status: int, seconds: float) -> None:
+    """Count one request to the REST API."""
+    _REQUESTS.labels(method, route, str(status)).inc()
+    _REQUEST_SECONDS.labels(method, route).observe(seconds)
+
+
+def count_authentication_failure(reason: str) -> None:
+    """Count one request without a valid API key."""
+    _AUTHENTICATION_FAILURES.labels(reason).inc()
+
+
+def count_conflict() -> None:
+    """Count one write that has to be tried again."""
+    _CONFLICTS.inc()

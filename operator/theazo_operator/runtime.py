@@ -47,7 +47,7 @@ class Runtime:
     def kube(self) -> Kube:
         """The one client, which kopf uses too."""
         if self._kube is None:
-            self._kube = connect(self.settings.kubeconfig, self._agent_watch)
+            self._kube = connect(self.settings.kubeconfig, "theazo-operator", self._agent_watch)
         return self._kube
 
     async def start(self) -> None:

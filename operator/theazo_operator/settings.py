@@ -1,61 +1,111 @@
-"""What the operator is told from outside: flags, and the environment for those that a manifest sets."""
+"""What the processes are told from outside: flags, and the environment for those that a manifest sets."""
 
 import argparse
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 _LAST_PORT = 65535
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """All settings of the operator."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Common:
+    """What the operator and the REST API are both told."""
 
     namespace: str
     kubeconfig: Path | None
-    master_key_dir: Path | None
     allow_platform_computes: bool
     listen_host: str | None
     listen_port: int
     log_level: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings(Common):
+    """All settings of the operator."""
+
+    master_key_dir: Path | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiSettings(Common):
+    """All settings of the REST API."""
+
+    trusted_proxies: str
+    """Addresses of proxies, separated by commas, whose X-Forwarded-For says who the client is."""
+
+
 def parse(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> Settings:
     """Read flags and environment; a wrong one ends the process with exit code 2 and says what is expected."""
-    parser = argparse.ArgumentParser(
-        prog="theazo-operator",
-        description="Gives each TheazoAgent a sandbox with exactly the secrets that it declared.",
-        epilog="Each flag can also be given in the environment, as THEAZO_NAMESPACE for --namespace and so on.",
+    flags = _Flags("theazo-operator", "Gives each TheazoAgent a sandbox with exactly the secrets that it declared.")
+    flags.add("namespace", "theazo-system", "the operator's own namespace: master key, public keys, computes")
+    flags.add(
+        "master-key-dir", None, "a mounted directory with the master keys 1, 2, …; else the Secret theazo-master-key"
     )
+    given = flags.parse(argv, environment, listen="/livez, /readyz and /metrics")
+    directory = given.master_key_dir
+    return Settings(master_key_dir=Path(directory) if directory else None, **flags.common(given))
 
-    def flag(name: str, default: str | None, text: str) -> None:
-        variable = "THEAZO_" + name.upper().replace("-", "_")
-        parser.add_argument(f"--{name}", default=environment.get(variable, default), help=text)
 
-    flag("namespace", "theazo-system", "the operator's own namespace: master key, public keys, computes (%(default)s)")
-    flag("kubeconfig", None, "how to reach the API server from outside a cluster; inside, the service account is used")
-    flag("master-key-dir", None, "a mounted directory with the master keys 1, 2, …; else the Secret theazo-master-key")
-    flag("allow-platform-computes", "false", "true: a platform's own PodTemplates are computes there (%(default)s)")
-    flag("listen", ":8080", "HOST:PORT, or :PORT for all addresses, of /livez, /readyz and /metrics (%(default)s)")
-    flag("log-level", "INFO", f"one of {', '.join(_LEVELS)} (%(default)s)")
-    given = parser.parse_args(argv)
+def parse_api(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> ApiSettings:
+    """Read flags and environment as `parse` does, for the REST API."""
+    flags = _Flags("theazo-api", "Serves the REST API: writes sessions, sealed secrets and agents of platforms.")
+    flags.add("namespace", "theazo-system", "the operator's namespace: API keys' hashes, public keys, computes")
+    flags.add("trusted-proxies", "", "addresses of proxies, by commas, whose X-Forwarded-For names the client")
+    given = flags.parse(argv, environment, listen="the API, /livez, /readyz and /metrics")
+    return ApiSettings(trusted_proxies=given.trusted_proxies, **flags.common(given))
 
-    host, _, port = given.listen.rpartition(":")
-    if not (port.isascii() and port.isdigit() and int(port) <= _LAST_PORT):
-        parser.error(f"--listen is HOST:PORT or :PORT, as :8080, and not {given.listen!r}")
-    if given.allow_platform_computes not in {"true", "false"}:
-        parser.error(f"--allow-platform-computes is true or false, and not {given.allow_platform_computes!r}")
-    if given.log_level not in _LEVELS:
-        parser.error(f"--log-level is one of {', '.join(_LEVELS)}, and not {given.log_level!r}")
-    return Settings(
-        namespace=given.namespace,
-        kubeconfig=Path(given.kubeconfig) if given.kubeconfig else None,
-        master_key_dir=Path(given.master_key_dir) if given.master_key_dir else None,
-        allow_platform_computes=given.allow_platform_computes == "true",
-        listen_host=host.strip("[]") or None,
-        listen_port=int(port),
-        log_level=given.log_level,
-    )
+
+class _Flags:
+    """A parser of flags that are also environment variables."""
+
+    def __init__(self, program: str, description: str) -> None:
+        self._parser = argparse.ArgumentParser(
+            prog=program,
+            description=description,
+            epilog="Each flag can also be given in the environment, as THEAZO_NAMESPACE for --namespace and so on.",
+        )
+        self._defaults: dict[str, str | None] = {}
+
+    def add(self, name: str, default: str | None, text: str) -> None:
+        """Add a flag that takes a word."""
+        shown = f"{text} (%(default)s)" if default else text
+        self._parser.add_argument(f"--{name}", default=default, help=shown)
+        self._defaults[name] = default
+
+    def parse(self, argv: Sequence[str], environment: Mapping[str, str], *, listen: str) -> argparse.Namespace:
+        """Add the flags that all have, and read."""
+        self.add(
+            "kubeconfig",
+            None,
+            "how to reach the API server from outside a cluster; inside, the service account is used",
+        )
+        self.add("allow-platform-computes", "false", "true: a platform's own PodTemplates are computes there")
+        self.add("listen", ":8080", f"HOST:PORT, or :PORT for all addresses, of {listen}")
+        self.add("log-level", "INFO", f"one of {', '.join(_LEVELS)}")
+        variables = {name: "THEAZO_" + name.upper().replace("-", "_") for name in self._defaults}
+        self._parser.set_defaults(
+            **{name.replace("-", "_"): environment[each] for name, each in variables.items() if each in environment}
+        )
+        return self._parser.parse_args(argv)
+
+    def common(self, given: argparse.Namespace) -> dict[str, Any]:
+        """Check and convert what all have."""
+        host, _, port = given.listen.rpartition(":")
+        if not (port.isascii() and port.isdigit() and int(port) <= _LAST_PORT):
+            self._parser.error(f"--listen is HOST:PORT or :PORT, as :8080, and not {given.listen!r}")
+        if given.allow_platform_computes not in {"true", "false"}:
+            self._parser.error(f"--allow-platform-computes is true or false, and not {given.allow_platform_computes!r}")
+        if given.log_level not in _LEVELS:
+            self._parser.error(f"--log-level is one of {', '.join(_LEVELS)}, and not {given.log_level!r}")
+        return {
+            "namespace": given.namespace,
+            "kubeconfig": Path(given.kubeconfig) if given.kubeconfig else None,
+            "allow_platform_computes": given.allow_platform_computes == "true",
+            "listen_host": host.strip("[]") or None,
+            "listen_port": int(port),
+            "log_level": given.log_level,
+        }

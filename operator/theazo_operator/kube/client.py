@@ -25,7 +25,7 @@ _PREVIEW = 400
 
 
 class Kube:
-    """The verbs that the operator needs. There is no GET of a Secret in a platform, and no right to make one."""
+    """The verbs that operator and REST API need. There is no GET of a Secret in a platform, and no right to do it."""
 
     def __init__(self, session: aiohttp.ClientSession, server: str) -> None:
         self.session = session
@@ -102,6 +102,27 @@ class Kube:
             "DELETE", resource, resource.path(namespace), params=params, accept=_METADATA_LIST, discard=True
         )
 
+    async def patch(self, resource: Resource, namespace: str, name: str, patch: list[JSON]) -> None:
+        """JSON Patch (RFC 6902) of an object. The reply is asked for as metadata, and dropped.
+
+        Raises:
+            Outdated: a `test` in it failed, or the schema refuses the result.
+        """
+        await self._json_patch(resource, resource.path(namespace, name), patch, accept=_METADATA)
+
+    async def page(
+        self, resource: Resource, namespace: str, *, fields: str = "", limit: int, token: str | None = None
+    ) -> JSON:
+        """One page of a list, consistently; `metadata.continue` is the token of the next.
+
+        Raises:
+            Expired: the token is older than what the API server keeps.
+        """
+        params = {"limit": str(limit)}
+        params |= {"fieldSelector": fields} if fields else {}
+        params |= {"continue": token} if token else {}
+        return await self._request("GET", resource, resource.path(namespace), params=params)
+
     async def pages(self, resource: Resource, namespace: str | None, selector: str) -> AsyncIterator[JSON]:
         """List in pages, so that no list of tens of thousands is ever in memory at once."""
         params = {"limit": _PAGE, **({"labelSelector": selector} if selector else {})}
@@ -130,11 +151,11 @@ class Kube:
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Unavailable("WATCH", resource.plural, 0, type(error).__name__) from None
 
-    async def _json_patch(self, resource: Resource, path: str, patch: list[JSON]) -> JSON:
+    async def _json_patch(self, resource: Resource, path: str, patch: list[JSON], *, accept: str = _OBJECT) -> JSON:
         try:
             data = json.dumps(patch).encode()
             content = "application/json-patch+json"
-            return await self._request("PATCH", resource, path, data=data, content=content, explain=True)
+            return await self._request("PATCH", resource, path, data=data, content=content, accept=accept, explain=True)
         except Refused as error:
             if error.status == 422:  # noqa: PLR2004 - a failed `test`, or a status that the schema refuses
                 raise Outdated("PATCH", resource.plural, error.status, error.reason, error.message) from None

@@ -1,4 +1,4 @@
-"""How the operator reaches the API server: its service account in a cluster, a kubeconfig file outside of one."""
+"""How a process reaches the API server: its service account in a cluster, a kubeconfig file outside of one."""
 
 import os
 import ssl
@@ -16,7 +16,7 @@ _TOKEN_SECONDS = 60  # the kubelet rotates the file well before a token ends
 
 
 class LoginError(Exception):
-    """The operator can't tell how to reach the API server."""
+    """Nothing says how to reach the API server."""
 
 
 class _Token:
@@ -58,25 +58,35 @@ class WatchClock:
         return await handler(request)
 
 
-def connect(kubeconfig: Path | None, clock: WatchClock) -> Kube:
+def connect(kubeconfig: Path | None, user_agent: str, *middlewares: aiohttp.ClientMiddlewareType) -> Kube:
     """Make the one client session. Must be called inside the event loop.
+
+    Args:
+        kubeconfig: a file, or the service account that is mounted here.
+        user_agent: who asks. The API server also takes it for the name of the field manager.
+        middlewares: what sees each request before it is sent.
 
     Raises:
         LoginError: there is neither a kubeconfig nor a service account.
     """
-    return _from_kubeconfig(kubeconfig, clock) if kubeconfig is not None else _from_service_account(clock)
+    headers = {"User-Agent": user_agent}
+    if kubeconfig is not None:
+        return _from_kubeconfig(kubeconfig, headers, middlewares)
+    return _from_service_account(headers, middlewares)
 
 
-def _from_service_account(clock: WatchClock) -> Kube:
+def _from_service_account(headers: dict[str, str], middlewares: tuple[aiohttp.ClientMiddlewareType, ...]) -> Kube:
     host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT", "443")
     if host is None or not (_ACCOUNT / "token").exists():
         raise LoginError("no service account is mounted here: run in a cluster, or give --kubeconfig FILE")
     context = ssl.create_default_context(cafile=str(_ACCOUNT / "ca.crt"))
     host = f"[{host}]" if ":" in host else host
-    return _kube(f"https://{host}:{port}", context, middlewares=(clock, _Token(_ACCOUNT / "token")))
+    return _kube(f"https://{host}:{port}", context, headers, (*middlewares, _Token(_ACCOUNT / "token")))
 
 
-def _from_kubeconfig(path: Path, clock: WatchClock) -> Kube:
+def _from_kubeconfig(
+    path: Path, headers: dict[str, str], middlewares: tuple[aiohttp.ClientMiddlewareType, ...]
+) -> Kube:
     from kubernetes import client, config  # noqa: PLC0415 - tens of megabytes that a cluster's operator has no use for
 
     settings = client.Configuration()
@@ -88,20 +98,19 @@ def _from_kubeconfig(path: Path, clock: WatchClock) -> Kube:
     if settings.cert_file:
         context.load_cert_chain(settings.cert_file, settings.key_file)
     schemes: dict[str, dict[str, str]] = settings.auth_settings()  # type: ignore[assignment]  # declared as object
-    headers = {each["key"]: each["value"] for each in schemes.values() if each["in"] == "header"}
-    return _kube(settings.host, context, headers=headers, middlewares=(clock,))
+    credentials = {each["key"]: each["value"] for each in schemes.values() if each["in"] == "header"}
+    return _kube(settings.host, context, headers | credentials, middlewares)
 
 
 def _kube(
     server: str,
     context: ssl.SSLContext,
-    *,
-    headers: dict[str, str] | None = None,
+    headers: dict[str, str],
     middlewares: tuple[aiohttp.ClientMiddlewareType, ...],
 ) -> Kube:
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(ssl=context, limit=_CONNECTIONS, keepalive_timeout=60),
-        headers={"User-Agent": "theazo-operator", **(headers or {})},
+        headers=headers,
         middlewares=middlewares,
     )
     return Kube(session, server)

@@ -22,6 +22,7 @@ MAX_VALUE = 64 * 1024
 MAX_CIPHERTEXT_TOTAL = 900 * 1024
 MAX_PLATFORM = 63
 MAX_SESSION = 52
+MAX_AGENT = 52
 MAX_SEALING_ID = 63
 MAX_USER = 256
 
@@ -114,6 +115,12 @@ RESERVED: tuple[Reserved, ...] = (
         prefixes=("GIT_CONFIG", "GIT_SSH"),
     ),
 )
+# What well-known issuers' credentials look like, as far as they could be names: so that a value in the place of a name
+# is refused before it is stored, and shown, as one.
+_CREDENTIAL = re.compile(
+    r"(sk|rk|pk)_(live|test)_|whsec_|gh[opsur]_[A-Za-z0-9]{20}|github_pat_|th_live_|(AKIA|ASIA)[A-Z0-9]{16}$|hf_[A-Za-z0-9]{30}"
+)
+
 RESERVED_NAMES: frozenset[str] = frozenset(name for group in RESERVED for name in group.names)
 RESERVED_PREFIXES: tuple[str, ...] = tuple(prefix for group in RESERVED for prefix in group.prefixes)
 
@@ -122,11 +129,16 @@ def check_name(name: str) -> None:
     """Refuses what can't be the name of a secret, nor of the variable that it becomes.
 
     Raises:
-        InvalidName: if it doesn't match `NAME_PATTERN`, is longer than `MAX_NAME`, or is reserved.
+        InvalidName: if it doesn't match `NAME_PATTERN`, is longer than `MAX_NAME`, is reserved, or is
+            what well-known issuers give out as a credential.
     """
     # Not shown when malformed: it may be a value that was put in the wrong place, as in NAME=value.
     if not re.fullmatch(NAME_PATTERN, name):
         raise InvalidName("a secret's name is letters, digits and underscores, and doesn't begin with a digit")
+    if _CREDENTIAL.match(name):
+        raise InvalidName(
+            "this looks like a value in the place of a name; if it is one, replace it where it was issued"
+        )
     if len(name) > MAX_NAME:
         raise InvalidName(f"a secret's name has at most {MAX_NAME} characters; this one has {len(name)}")
     for group in RESERVED:
@@ -150,6 +162,15 @@ def check_session(session: str) -> None:
         InvalidName: if so.
     """
     _check_pattern("a session's name", session, DNS_LABEL_PATTERN, MAX_SESSION)
+
+
+def check_agent(agent: str) -> None:
+    """Refuses what can't be the name of a TheazoAgent (RFC 1123 label, at most `MAX_AGENT`).
+
+    Raises:
+        InvalidName: if so.
+    """
+    _check_pattern("an agent's name", agent, DNS_LABEL_PATTERN, MAX_AGENT)
 
 
 def check_sealing_id(sealing_id: str) -> None:

@@ -1,0 +1,271 @@
+"""Every route: what it takes, does and answers. The service and its OpenAPI document are made from this."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar, cast
+
+from pydantic import BaseModel
+
+from theazo.sealing import SUITE
+from theazo_operator.api import models, problems, reading
+from theazo_operator.api.agents import Agents
+from theazo_operator.api.problems import Kind
+from theazo_operator.api.sealing_keys import SealingKeys
+from theazo_operator.api.secrets import Secrets
+from theazo_operator.api.sessions import Sessions
+
+JSON_TYPE = "application/json"
+SEALED_TYPE = "application/vnd.theazo.sealed+json"
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the operations act with."""
+
+    sessions: Sessions
+    secrets: Secrets
+    agents: Agents
+    keys: SealingKeys
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Call:
+    """A request that was let in. It has no repr: its body may hold values."""
+
+    platform: str
+    path: Mapping[str, str]
+    query: BaseModel | None
+    media_type: str
+    body: bytes
+    idempotency_key: str | None
+
+    def read(self, model: type[M]) -> M:
+        """The body, as a model. Raises Problem INVALID_REQUEST."""
+        return reading.read_model(model, reading.read_object(self.body))
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What an operation answers."""
+
+    status: int
+    body: BaseModel | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method of one route."""
+
+    method: str
+    route: str
+    name: str
+    summary: str
+    act: Callable[[Services, Call], Awaitable[Reply]]
+    replies: Mapping[int, type[BaseModel] | None]
+    problems: tuple[Kind, ...] = ()
+    bodies: Mapping[str, type[BaseModel] | None] = field(default_factory=dict)
+    """By media type; None is the object of names and values."""
+    query: type[BaseModel] | None = None
+    idempotent_by_key: bool = False
+
+
+async def _open_session(services: Services, call: Call) -> Reply:
+    session, made = await services.sessions.get_or_create(call.platform, call.read(models.SessionCreate))
+    return Reply(201 if made else 200, session)
+
+
+async def _list_sessions(services: Services, call: Call) -> Reply:
+    return Reply(200, await services.sessions.page(call.platform, cast("models.SessionQuery", call.query)))
+
+
+async def _get_session(services: Services, call: Call) -> Reply:
+    return Reply(200, await services.sessions.get(call.platform, call.path["sid"]))
+
+
+async def _delete_session(services: Services, call: Call) -> Reply:
+    await services.sessions.delete(call.platform, call.path["sid"])
+    return Reply(204)
+
+
+async def _set_secrets(services: Services, call: Call) -> Reply:
+    if call.media_type == SEALED_TYPE:
+        await services.secrets.set_sealed(call.platform, call.path["sid"], call.read(models.SealedSecrets))
+    else:
+        await services.secrets.set_values(call.platform, call.path["sid"], reading.read_values(call.body))
+    return Reply(204)
+
+
+async def _list_secrets(services: Services, call: Call) -> Reply:
+    return Reply(200, await services.secrets.infos(call.platform, call.path["sid"]))
+
+
+async def _delete_secret(services: Services, call: Call) -> Reply:
+    await services.secrets.delete(call.platform, call.path["sid"], call.path["name"])
+    return Reply(204)
+
+
+async def _create_agent(services: Services, call: Call) -> Reply:
+    wanted = call.read(models.AgentCreate)
+    agent, made = await services.agents.create(call.platform, call.path["sid"], wanted, call.idempotency_key)
+    return Reply(201 if made else 200, agent)
+
+
+async def _list_agents(services: Services, call: Call) -> Reply:
+    return Reply(
+        200, await services.agents.page(call.platform, call.path["sid"], cast("models.AgentQuery", call.query))
+    )
+
+
+async def _get_agent(services: Services, call: Call) -> Reply:
+    return Reply(200, await services.agents.get(call.platform, call.path["sid"], call.path["aid"]))
+
+
+async def _delete_agent(services: Services, call: Call) -> Reply:
+    await services.agents.delete(call.platform, call.path["sid"], call.path["aid"])
+    return Reply(204)
+
+
+async def _get_sealing_key(services: Services, call: Call) -> Reply:
+    key = await services.keys.read(call.platform)
+    shown = models.SealingKey(platform=call.platform, suite=SUITE, key_id=key.key_id, public_key=key.to_base64())
+    return Reply(200, shown)
+
+
+_SESSION = "/v1/sessions/{sid}"
+_AGENT = "/v1/sessions/{sid}/agents/{aid}"
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        "POST",
+        "/v1/sessions",
+        "openSession",
+        "Get the session of a user, or make it.",
+        _open_session,
+        {200: models.Session, 201: models.Session},
+        (problems.SESSION_ENDED, problems.CONFLICT),
+        {JSON_TYPE: models.SessionCreate},
+    ),
+    Operation(
+        "GET",
+        "/v1/sessions",
+        "listSessions",
+        "List sessions, a page at a time.",
+        _list_sessions,
+        {200: models.SessionList},
+        (problems.CURSOR_EXPIRED,),
+        query=models.SessionQuery,
+    ),
+    Operation(
+        "GET",
+        _SESSION,
+        "getSession",
+        "Get a session.",
+        _get_session,
+        {200: models.Session},
+        (problems.SESSION_NOT_FOUND,),
+    ),
+    Operation(
+        "DELETE",
+        _SESSION,
+        "deleteSession",
+        "Delete a session with its secrets and agents.",
+        _delete_session,
+        {204: None},
+        (problems.SESSION_NOT_FOUND, problems.MANAGED_ELSEWHERE),
+    ),
+    Operation(
+        "POST",
+        f"{_SESSION}/secrets",
+        "setSecrets",
+        "Set or overwrite secrets, all or none of them. Names that are not in the body stay.",
+        _set_secrets,
+        {204: None},
+        (
+            problems.INVALID_SECRET,
+            problems.SESSION_NOT_FOUND,
+            problems.SESSION_ENDED,
+            problems.SESSION_CHANGED,
+            problems.SEALING_KEY_CHANGED,
+            problems.MANAGED_ELSEWHERE,
+            problems.CONFLICT,
+            problems.SECRETS_TOO_LARGE,
+            problems.SEALING_KEY_UNAVAILABLE,
+        ),
+        {JSON_TYPE: None, SEALED_TYPE: models.SealedSecrets},
+    ),
+    Operation(
+        "GET",
+        f"{_SESSION}/secrets",
+        "listSecrets",
+        "List the names of a session's secrets, never values.",
+        _list_secrets,
+        {200: models.SecretList},
+        (problems.SESSION_NOT_FOUND,),
+    ),
+    Operation(
+        "DELETE",
+        f"{_SESSION}/secrets/{{name}}",
+        "deleteSecret",
+        "Delete a secret for good. Agents that declare it fail; running ones keep its value.",
+        _delete_secret,
+        {204: None},
+        (problems.SESSION_NOT_FOUND, problems.SECRET_NOT_FOUND, problems.MANAGED_ELSEWHERE, problems.CONFLICT),
+    ),
+    Operation(
+        "POST",
+        f"{_SESSION}/agents",
+        "createAgent",
+        "Start an agent with the secrets that it declares.",
+        _create_agent,
+        {200: models.Agent, 201: models.Agent},
+        (
+            problems.SESSION_NOT_FOUND,
+            problems.SESSION_ENDED,
+            problems.IDEMPOTENCY_MISMATCH,
+            problems.CONFLICT,
+            problems.SECRETS_MISSING,
+            problems.COMPUTE_NOT_FOUND,
+            problems.INVALID_AGENT,
+        ),
+        {JSON_TYPE: models.AgentCreate},
+        idempotent_by_key=True,
+    ),
+    Operation(
+        "GET",
+        f"{_SESSION}/agents",
+        "listAgents",
+        "List a session's agents, a page at a time.",
+        _list_agents,
+        {200: models.AgentList},
+        (problems.SESSION_NOT_FOUND, problems.CURSOR_EXPIRED),
+        query=models.AgentQuery,
+    ),
+    Operation(
+        "GET",
+        _AGENT,
+        "getAgent",
+        "Get an agent.",
+        _get_agent,
+        {200: models.Agent},
+        (problems.SESSION_NOT_FOUND, problems.AGENT_NOT_FOUND),
+    ),
+    Operation(
+        "DELETE",
+        _AGENT,
+        "deleteAgent",
+        "Delete an agent with its sandbox.",
+        _delete_agent,
+        {204: None},
+        (problems.SESSION_NOT_FOUND, problems.AGENT_NOT_FOUND, problems.MANAGED_ELSEWHERE),
+    ),
+    Operation(
+        "GET",
+        "/v1/sealing-key",
+        "getSealingKey",
+        "Get the public key that values of this platform are sealed to.",
+        _get_sealing_key,
+        {200: models.SealingKey},
+        (problems.SEALING_KEY_UNAVAILABLE,),
+    ),
+)
