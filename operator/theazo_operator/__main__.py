@@ -21,7 +21,8 @@ async def _run(settings: Settings) -> bool:
     await kopf.operator(
         registry=registry,
         settings=handlers.settings(),
-        clusterwide=True,
+        clusterwide=settings.platform is None,
+        namespaces=[settings.platform] if settings.platform is not None else [],
         standalone=True,
         stop_flag=runtime.over,
     )

@@ -36,7 +36,7 @@ class Runtime:
         self.health = Health()
         self.over = asyncio.Event()
         self.broken = False
-        self._agent_watch = WatchClock(kind.AGENTS)
+        self._agent_watch = WatchClock(kind.AGENTS, settings.platform)
         self._tasks: list[asyncio.Task[None]] = []
         self._kube: Kube | None = None
         self._web: web.AppRunner | None = None
@@ -113,6 +113,8 @@ class Runtime:
         secrets = Workqueue("theazosecret", SecretController(self.kube, world, keyring).reconcile, workers=2)
         platforms = Workqueue("platform", publish, workers=1)
         self._queue = agents
+        if self.settings.platform is not None:
+            platforms.add(Key("", self.settings.platform))  # no watch tells of it
         for queue in (agents, sessions, secrets, platforms):
             self._spawn(queue.name, self._run_when_synced(world, queue))
         return world

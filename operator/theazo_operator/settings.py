@@ -5,10 +5,12 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 _LAST_PORT = 65535
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+#: The system's namespaces hold what a sandbox must never stand beside.
+NEVER_PLATFORMS = frozenset({"kube-system", "kube-public", "kube-node-lease"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +30,8 @@ class Settings(Common):
     """All settings of the operator."""
 
     master_key_dir: Path | None
+    platform: str | None
+    """The one namespace to serve; None for every namespace with the platform label."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,9 +49,14 @@ def parse(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> S
     flags.add(
         "master-key-dir", None, "a mounted directory with the master keys 1, 2, …; else the Secret theazo-master-key"
     )
+    flags.add("platform", None, "the one namespace to serve, with rights there only; else all that are registered")
     given = flags.parse(argv, environment, listen="/livez, /readyz and /metrics")
+    if given.platform in {*NEVER_PLATFORMS, given.namespace}:
+        flags.refuse(f"--platform {given.platform} can't be a platform: choose a namespace of the platform's own")
     directory = given.master_key_dir
-    return Settings(master_key_dir=Path(directory) if directory else None, **flags.common(given))
+    return Settings(
+        master_key_dir=Path(directory) if directory else None, platform=given.platform or None, **flags.common(given)
+    )
 
 
 def parse_api(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> ApiSettings:
@@ -92,15 +101,19 @@ class _Flags:
         )
         return self._parser.parse_args(argv)
 
+    def refuse(self, problem: str) -> NoReturn:
+        """End the process with exit code 2 and say why."""
+        self._parser.error(problem)
+
     def common(self, given: argparse.Namespace) -> dict[str, Any]:
         """Check and convert what all have."""
         host, _, port = given.listen.rpartition(":")
         if not (port.isascii() and port.isdigit() and int(port) <= _LAST_PORT):
-            self._parser.error(f"--listen is HOST:PORT or :PORT, as :8080, and not {given.listen!r}")
+            self.refuse(f"--listen is HOST:PORT or :PORT, as :8080, and not {given.listen!r}")
         if given.allow_platform_computes not in {"true", "false"}:
-            self._parser.error(f"--allow-platform-computes is true or false, and not {given.allow_platform_computes!r}")
+            self.refuse(f"--allow-platform-computes is true or false, and not {given.allow_platform_computes!r}")
         if given.log_level not in _LEVELS:
-            self._parser.error(f"--log-level is one of {', '.join(_LEVELS)}, and not {given.log_level!r}")
+            self.refuse(f"--log-level is one of {', '.join(_LEVELS)}, and not {given.log_level!r}")
         return {
             "namespace": given.namespace,
             "kubeconfig": Path(given.kubeconfig) if given.kubeconfig else None,

@@ -66,7 +66,7 @@ class Rig:
         wake = Wake(agent=ignore, session=ignore, secret=ignore, platform=ignore)
         self.world = World(self.kube, parse([], {}), wake)
         self.world.platforms.put({"metadata": metadata(NS, "uid-ns", namespace="")})
-        self.world.computes.put(compute_body())
+        self.world.computes[0].put(compute_body())
         self.controller = AgentController(self.kube, self.world, KEYRING)
         self.see()
 

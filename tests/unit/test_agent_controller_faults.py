@@ -247,7 +247,7 @@ async def test_a_refused_secret_makes_no_pod() -> None:
 async def test_a_compute_that_is_refused_makes_no_request() -> None:
     rig = Rig()
     bad = compute_body(spec={"hostNetwork": True, "containers": [{"name": "sandbox"}]})
-    rig.world.computes.put(bad)
+    rig.world.computes[0].put(bad)
     await rig.turn()
     assert rig.ready() == ("Pending", "ComputeRefused")
     assert rig.kube.taken() == ["GET theazosecrets", "PATCH theazoagents"]

@@ -44,7 +44,7 @@ async def load_keyring(kube: Kube, settings: Settings) -> tuple[Keyring, dict[st
     if settings.master_key_dir is not None:
         keyring = Keyring(_read_directory(settings.master_key_dir))
     else:
-        keyring = await _from_secret(kube, settings.namespace, something_published=bool(published))
+        keyring = await _from_secret(kube, settings, something_published=bool(published))
     lost = sorted(platform for platform, key_id in published.items() if not _opens(keyring, platform, key_id))
     if lost:
         raise MasterKeyMissing(
@@ -70,12 +70,13 @@ async def _published(kube: Kube, namespace: str) -> dict[str, str]:
     return found
 
 
-async def _from_secret(kube: Kube, namespace: str, *, something_published: bool) -> Keyring:
+async def _from_secret(kube: Kube, settings: Settings, *, something_published: bool) -> Keyring:
+    namespace = settings.namespace
     try:
         return Keyring(_decode(await kube.get(kind.SECRETS, namespace, MASTER_KEY)))
     except NotFound:
         pass
-    if something_published or await _anything_sealed(kube):
+    if something_published or await _anything_sealed(kube, settings.platform):
         raise MasterKeyMissing(f"there are sealed values or published keys, and no Secret {MASTER_KEY}: {_RESTORE}")
     encoded = base64.b64encode(generate_master_key()).decode("ascii")
     body = {
@@ -93,8 +94,8 @@ async def _from_secret(kube: Kube, namespace: str, *, something_published: bool)
     return Keyring(_decode(await kube.get(kind.SECRETS, namespace, MASTER_KEY)))
 
 
-async def _anything_sealed(kube: Kube) -> bool:
-    async for page in kube.pages(kind.THEAZO_SECRETS, None, ""):
+async def _anything_sealed(kube: Kube, platform: str | None) -> bool:
+    async for page in kube.pages(kind.THEAZO_SECRETS, platform, ""):
         return bool(page.get("items"))
     return False
 

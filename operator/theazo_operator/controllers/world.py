@@ -14,10 +14,7 @@ from theazo_operator.resources.agent import Agent
 from theazo_operator.resources.meta import AGENT_UID_LABEL, PLATFORM_LABEL, Key, Meta
 from theazo_operator.resources.sandbox import Compute, SandboxPod
 from theazo_operator.resources.session import SecretRecord, Session
-from theazo_operator.settings import Settings
-
-# The system's namespaces hold what a sandbox must never stand beside.
-_NEVER_PLATFORMS = frozenset({"kube-system", "kube-public", "kube-node-lease"})
+from theazo_operator.settings import NEVER_PLATFORMS, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,21 +86,22 @@ class World:
         self._wake = wake
         self.agents = Agents()
         self.platforms = Informer(kube, kind.NAMESPACES, Platform.of, self._platform_changed, selector=PLATFORM_LABEL)
-        self.sessions = Informer(kube, kind.SESSIONS, Session.of, self._session_changed)
-        self.secrets = Informer(kube, kind.THEAZO_SECRETS, SecretRecord.of, self._secret_changed)
-        self.pods = Informer(kube, kind.PODS, SandboxPod.of, self._pod_changed, selector=AGENT_UID_LABEL)
-        self.computes = Informer(
-            kube,
-            kind.POD_TEMPLATES,
-            Compute.of,
-            self._compute_changed,
-            namespace=None if settings.allow_platform_computes else settings.namespace,
+        only = settings.platform
+        self.sessions = Informer(kube, kind.SESSIONS, Session.of, self._session_changed, namespace=only)
+        self.secrets = Informer(kube, kind.THEAZO_SECRETS, SecretRecord.of, self._secret_changed, namespace=only)
+        self.pods = Informer(
+            kube, kind.PODS, SandboxPod.of, self._pod_changed, namespace=only, selector=AGENT_UID_LABEL
+        )
+        self.computes = tuple(
+            Informer(kube, kind.POD_TEMPLATES, Compute.of, self._compute_changed, namespace=namespace)
+            for namespace in _compute_namespaces(settings)
         )
 
     @property
     def informers(self) -> tuple[Informer[Any], ...]:
-        """Every informer, those first that the others' decisions need."""
-        return (self.platforms, self.sessions, self.computes, self.pods, self.secrets)
+        """Every informer, those first that the others' decisions need. For one platform no namespace is watched."""
+        platforms = () if self._settings.platform else (self.platforms,)
+        return (*platforms, self.sessions, *self.computes, self.pods, self.secrets)
 
     async def run(self) -> None:
         """Keep all caches up to date."""
@@ -118,7 +116,9 @@ class World:
 
     def is_platform(self, namespace: str) -> bool:
         """Whether agents are served there."""
-        if namespace in _NEVER_PLATFORMS or namespace == self._settings.namespace:
+        if self._settings.platform is not None:
+            return namespace == self._settings.platform
+        if namespace in NEVER_PLATFORMS or namespace == self._settings.namespace:
             return False
         return self.platforms.get(Key("", namespace)) is not None
 
@@ -130,10 +130,12 @@ class World:
         """Find the agent's compute: the operator's own first, so that no platform can replace one of those."""
         if agent.spec is None:
             return None
-        ours = self.computes.get(Key(self._settings.namespace, agent.spec.compute))
-        if ours is not None or not self._settings.allow_platform_computes:
-            return ours
-        return self.computes.get(Key(agent.meta.key.namespace, agent.spec.compute))
+        namespaces = [self._settings.namespace]
+        if self._settings.allow_platform_computes:
+            namespaces.append(agent.meta.key.namespace)
+        keys = [Key(namespace, agent.spec.compute) for namespace in namespaces]
+        found = (informer.get(key) for key in keys for informer in self.computes)
+        return next((compute for compute in found if compute is not None), None)
 
     def pod_of(self, agent: Agent) -> SandboxPod | None:
         """Find the agent's Pod, under the one name that it can have."""
@@ -182,3 +184,10 @@ class World:
         for agent in self.agents:
             if agent.spec is not None and agent.spec.compute == key.name and "podUID" not in agent.status:
                 self._wake.agent(agent.meta.key)
+
+
+def _compute_namespaces(settings: Settings) -> tuple[str | None, ...]:
+    """Where computes are; None for everywhere."""
+    if not settings.allow_platform_computes:
+        return (settings.namespace,)
+    return (settings.namespace, settings.platform) if settings.platform is not None else (None,)

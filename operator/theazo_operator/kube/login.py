@@ -40,8 +40,8 @@ class _Token:
 class WatchClock:
     """Notes when a collection was last asked for: kopf tells nobody whether its watch lives, but it does ask."""
 
-    def __init__(self, resource: Resource) -> None:
-        self._path = resource.path()
+    def __init__(self, resource: Resource, namespace: str | None) -> None:
+        self._path = resource.path(namespace)
         self._asked_at = time.monotonic()
 
     @property
