@@ -6,12 +6,15 @@ UV := hack/uv
 RUN := $(UV) run --frozen
 CLUSTER := python3 -m hack.cluster
 IMAGES := operator api
-SANDBOX := docker.io/library/python:3.13-slim
+SANDBOX_PYTHON := docker.io/library/python:3.13-slim
+SANDBOX_NODE := docker.io/library/node:24-slim
 STATE := .cluster/images
+NPM := npm --prefix sdk/typescript
+PACKAGES := sdk/typescript/node_modules/.package-lock.json
 PYTHON_SOURCES := operator sdk/python/src tests hack
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format unit interop cluster cluster-down installed cluster-test bench
+.PHONY: help demo test lint lint-typescript format unit unit-typescript interop cluster cluster-down installed cluster-test bench
 
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -19,7 +22,7 @@ help:  ## list these targets
 demo: installed  ## the main job, told as a story on a real cluster
 	@eval "$$($(CLUSTER) env)" && $(RUN) python -m hack.demo
 
-test: lint unit interop cluster-test  ## everything that decides whether a change lands
+test: lint lint-typescript unit unit-typescript interop cluster-test  ## everything that decides whether a change lands
 
 lint:  ## formatting, rules, types, layers
 	$(UV) sync --frozen --quiet
@@ -27,6 +30,12 @@ lint:  ## formatting, rules, types, layers
 	$(RUN) ruff check $(PYTHON_SOURCES)
 	$(RUN) mypy $(PYTHON_SOURCES)
 	$(RUN) lint-imports --no-logo
+
+$(PACKAGES): sdk/typescript/package-lock.json
+	@$(NPM) ci --ignore-scripts --no-audit --no-fund && touch $@
+
+lint-typescript: $(PACKAGES)  ## the TypeScript SDK: format, rules, types
+	@$(NPM) run --silent lint
 
 format:  ## mend what can be mended by itself
 	$(RUN) ruff format $(PYTHON_SOURCES)
@@ -36,7 +45,10 @@ unit:  ## vectors, properties, tables: no cluster
 	$(RUN) coverage run -m pytest tests/unit
 	$(RUN) coverage report --skip-covered --fail-under 85
 
-interop:  ## envelopes to and from npm's @hpke
+unit-typescript: $(PACKAGES)  ## the TypeScript SDK's own tests
+	@$(NPM) test
+
+interop: $(PACKAGES)  ## envelopes to and from npm's @hpke, and the TypeScript SDK against Python
 	$(RUN) pytest tests/interop
 
 cluster:  ## bring the kind cluster up, or reuse it
@@ -47,8 +59,10 @@ cluster-down:  ## remove the kind cluster
 
 installed: cluster  ## the project's images, built and in the cluster
 	@$(UV) sync --frozen --quiet
-	@$(CLUSTER) sandbox-image $(STATE)/sandbox.tar
-	@$(CLUSTER) load $(SANDBOX) $(STATE)/sandbox.tar
+	@$(CLUSTER) sandbox-image python $(STATE)/sandbox-python.tar
+	@$(CLUSTER) load $(SANDBOX_PYTHON) $(STATE)/sandbox-python.tar
+	@$(CLUSTER) sandbox-image node $(STATE)/sandbox-node.tar
+	@$(CLUSTER) load $(SANDBOX_NODE) $(STATE)/sandbox-node.tar
 	@for image in $(IMAGES); do \
 	  $(CLUSTER) build-image $$image theazo-$$image:dev $(STATE)/$$image.tar; \
 	  $(CLUSTER) load theazo-$$image:dev $(STATE)/$$image.tar; \

@@ -28,11 +28,9 @@ def print_env() -> None:
 
 
 def tools(names: list[str]) -> None:
-    """Build tools that only some targets need, and print their folder."""
+    """Build tools that only some targets need, and print their folders."""
     prereq.check_go()
-    core = [name for name in names if name in gotools.modules("core")]
-    gotools.build("core", core)
-    print(gotools.build("extra", [name for name in names if name not in core]))
+    print(":".join(dict.fromkeys(str(folder) for folder in gotools.build_any(names).values())))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -61,8 +59,10 @@ def parser() -> argparse.ArgumentParser:
         "archive",
         do=lambda a: images.build(a.target, a.image, Path(a.archive)),
     )
-    add("sandbox-image", "write the sandboxes' image", "archive", do=lambda a: images.sandbox(Path(a.archive)))
-    more = add("tools", "build helm, kubeconform, kustomize, kwok", do=lambda a: tools(a.names))
+    sandbox = add("sandbox-image", "write a compute's image", do=lambda a: images.sandbox(a.compute, Path(a.archive)))
+    sandbox.add_argument("compute", choices=images.SANDBOXES, nargs="?", default="python")
+    sandbox.add_argument("archive")
+    more = add("tools", "build helm, kubeconform, kube-score, kustomize, …", do=lambda a: tools(a.names))
     more.add_argument("names", nargs="+")
     logs = add("logs", "tell where logs are; copy the node's to FOLDER", do=lambda a: kind.logs(a.folder))
     logs.add_argument("folder", nargs="?", type=Path)

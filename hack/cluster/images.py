@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
-from hack.cluster import paths, prereq, provider, rootfs
+from hack.cluster import nodejs, paths, prereq, provider, rootfs
 from hack.cluster.archive import image_id
 from hack.cluster.shell import making, output, run, say, succeeds
 
-SANDBOX_IMAGE = rootfs.PYTHON_NAMES[1]
+#: By compute: the image that its sandboxes run, and how to make a stand-in for it.
+SANDBOXES: dict[str, tuple[str, Callable[[], Path]]] = {
+    "python": (rootfs.PYTHON_NAMES[1], rootfs.python_image),
+    "node": (nodejs.NAME, nodejs.image),
+}
 #: Settings by which pip and uv find packages here; a build needs them and the image must not keep them.
 PASSED = (
     "PIP_INDEX_URL",
@@ -78,16 +83,17 @@ def save(engine: str, image: str, archive: Path) -> None:
         made.write_bytes(output([engine, "save", image]))
 
 
-def sandbox(archive: Path) -> None:
-    """Write an archive of the image that sandboxes run: Python with a shell."""
+def sandbox(compute: str, archive: Path) -> None:
+    """Write an archive of the image that a compute's sandboxes run."""
     archive.parent.mkdir(parents=True, exist_ok=True)
+    image, stand_in = SANDBOXES[compute]
     way = provider.current()
     if way != "offline":
-        run([way, "pull", SANDBOX_IMAGE])
-        save(way, SANDBOX_IMAGE, archive)
+        run([way, "pull", image])
+        save(way, image, archive)
         return
     prereq.offline()
-    made = rootfs.python_image()
+    made = stand_in()
     with making(archive.absolute()) as link:
         # A link, for the cached archive is never changed in place.
         link.symlink_to(made)

@@ -176,3 +176,27 @@ def test_a_user_has_a_session_name_of_its_own(user: str, other: str) -> None:
 def test_no_session_name_without_a_platform_and_a_user(platform: str, user: str) -> None:
     with pytest.raises(InvalidName):
         rules.session_name(platform, user)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sk_live_51H8abc",
+        "rk_test_9",
+        "whsec_abcdef",
+        "ghp_0123456789abcdefghij",
+        "github_pat_11AAAAAAA0",
+        "th_live_abcdefghijkl_mnop",
+        "AKIAIOSFODNN7EXAMPLE",
+        "hf_abcdefghijklmnopqrstuvwxyz0123",
+    ],
+)
+def test_a_credential_is_no_name_and_is_not_repeated(name: str) -> None:
+    with pytest.raises(InvalidName, match="looks like a value") as caught:
+        check_name(name)
+    assert name not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["STRIPE_SK_LIVE_", "GHP_TOKEN", "AKIA", "hf_token", "sk_key", "npm_config_registry"])
+def test_a_name_that_speaks_of_a_credential_is_a_name(name: str) -> None:
+    check_name(name)

@@ -117,8 +117,9 @@ RESERVED: tuple[Reserved, ...] = (
 )
 # What well-known issuers' credentials look like, as far as they could be names: so that a value in the place of a name
 # is refused before it is stored, and shown, as one.
-_CREDENTIAL = re.compile(
-    r"(sk|rk|pk)_(live|test)_|whsec_|gh[opsur]_[A-Za-z0-9]{20}|github_pat_|th_live_|(AKIA|ASIA)[A-Z0-9]{16}$|hf_[A-Za-z0-9]{30}"
+CREDENTIAL_PATTERN = (
+    r"^((sk|rk|pk)_(live|test)_|whsec_|gh[opsur]_[A-Za-z0-9]{20}|github_pat_|th_live_|(AKIA|ASIA)[A-Z0-9]{16}$"
+    r"|hf_[A-Za-z0-9]{30})"
 )
 
 RESERVED_NAMES: frozenset[str] = frozenset(name for group in RESERVED for name in group.names)
@@ -135,7 +136,7 @@ def check_name(name: str) -> None:
     # Not shown when malformed: it may be a value that was put in the wrong place, as in NAME=value.
     if not re.fullmatch(NAME_PATTERN, name):
         raise InvalidName("a secret's name is letters, digits and underscores, and doesn't begin with a digit")
-    if _CREDENTIAL.match(name):
+    if looks_like_a_value(name):
         raise InvalidName(
             "this looks like a value in the place of a name; if it is one, replace it where it was issued"
         )
@@ -144,6 +145,11 @@ def check_name(name: str) -> None:
     for group in RESERVED:
         if name in group.names or name.startswith(group.prefixes):
             raise InvalidName(f"{name} is reserved: it {group.why}; choose another name")
+
+
+def looks_like_a_value(name: str) -> bool:
+    """Whether a name is what a well-known issuer gives out as a credential: it was put into the wrong place then."""
+    return re.match(CREDENTIAL_PATTERN, name) is not None
 
 
 def check_platform(platform: str) -> None:

@@ -1,0 +1,12 @@
+/** The TypeScript SDK of Theazo: gives each AI agent exactly the secrets that it declared. */
+export type { Agent, AgentOptions, Agents, SecretDeclaration, WaitOptions } from './agents.js'
+export { Theazo, type TheazoOptions } from './client.js'
+export * from './errors.js'
+export * from './errors-local.js'
+export type { AgentData, AgentPhase, AgentSecret, SecretInfo, SessionData } from './models.js'
+export { checkName, sessionName } from './rules.js'
+export { type Binding, PublicKey, seal } from './sealing.js'
+export type { Secrets, SetOptions } from './secrets.js'
+export type { Session, Sessions } from './sessions.js'
+export type { SecretValues } from './sources.js'
+export type { Fetch, FetchAnswer, FetchOptions } from './transport.js'
