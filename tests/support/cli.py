@@ -89,6 +89,7 @@ class Request:
     query: dict[str, str]
     content_type: str
     body: Any
+    accept: str = ""
 
 
 @dataclass
@@ -107,7 +108,7 @@ class Api:
         self.requests.append(request)
         if (request.verb, request.path) in self.answers:
             return self.answers[request.verb, request.path]
-        if request.verb == "PATCH":
+        if request.verb in {"PATCH", "POST"}:
             return 200, request.body
         if request.path in self.objects:
             return 200, self.objects[request.path]
@@ -125,7 +126,9 @@ def fake_cluster(directory: Path) -> Iterator[Api]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             assert self.headers["Authorization"] == f"Bearer {TOKEN}"
             query, kind = dict(parse_qsl(url.query)), self.headers.get("Content-Type", "")
-            status, answer = api.answer(Request(self.command, url.path, query, kind, json.loads(body or b"null")))
+            accept = self.headers.get("Accept", "")
+            request = Request(self.command, url.path, query, kind, json.loads(body or b"null"), accept)
+            status, answer = api.answer(request)
             raw = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(raw)))
@@ -133,6 +136,9 @@ def fake_cluster(directory: Path) -> Iterator[Api]:
             self.wfile.write(raw)
 
         def do_PATCH(self) -> None:
+            self.do_GET()
+
+        def do_POST(self) -> None:
             self.do_GET()
 
         def do_DELETE(self) -> None:

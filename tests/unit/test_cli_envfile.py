@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from theazo.cli import envfile
+from theazo import envfile
 
 
 def pairs(text: str) -> list[tuple[str, str]]:

@@ -27,7 +27,7 @@ def path(tmp_path: Path) -> Path:
         ({"metadata": "demo"}, ["a field that holds fields"]),
         ({"status": {}, "extra": 1}, ["unknown field extra", "unknown field status"]),
         ({"spec": {"data": {"A": "c4n4ry"}}}, ["unknown field spec.data"]),
-        ({"spec": {"encryptedData": {"A": "c4n4ry"}}}, ["a field that holds fields"]),
+        ({"spec": {"encryptedData": {"A": "c4n4ry"}}}, ["entry A is no sealed value"]),
         ({"entries": {"A": {**ENTRY, "value": "c4n4ry"}}}, ["entry A has other fields"]),
         ({"entries": {"A": {"ciphertext": SPECIMEN}}}, ["entry A has other fields"]),
         ({"entries": {"A": {**ENTRY, "ciphertext": ["c4n4ry"]}}}, ["entry A has other fields"]),

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tests.support.cli import KEY, Api, Result, config_map, fake_cluster, theazo
-from theazo.cli.platforms import _age
+from theazo.cli.registry import binding
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 LABEL = "theazo.dev/platform"
@@ -42,25 +42,31 @@ def refused(api: Api, result: Result, *words: str, code: int = 1) -> None:
 def test_add_binds_and_then_labels(api: Api) -> None:
     result = platforms(api, "add", "acme")
     assert (result.code, result.out, result.err) == (0, "platform acme added\n", "")
-    binding, label = api.writes()
-    assert {each.content_type for each in (binding, label)} == {"application/apply-patch+yaml"}
-    assert {each.query["fieldManager"] for each in (binding, label)} == {"theazo-cli"}
-    assert binding.path == f"{RBAC}/namespaces/acme/rolebindings/theazo-operator"
+    operator, rest, label = api.writes()
+    assert {each.content_type for each in (operator, rest, label)} == {"application/apply-patch+yaml"}
+    assert {each.query["fieldManager"] for each in (operator, rest, label)} == {"theazo-cli"}
+    assert operator.path == f"{RBAC}/namespaces/acme/rolebindings/theazo-operator"
     role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "theazo-operator-platform"}
-    assert binding.body["roleRef"] == role
+    assert operator.body["roleRef"] == role
     account = {"kind": "ServiceAccount", "name": "theazo-operator", "namespace": "theazo-system"}
-    assert binding.body["subjects"] == [account]
+    assert operator.body["subjects"] == [account]
+    assert rest.path == f"{RBAC}/namespaces/acme/rolebindings/theazo-api"
+    assert rest.body["roleRef"] == {**role, "name": "theazo-api-platform"}
+    assert rest.body["subjects"] == [{**account, "name": "theazo-api"}]
     assert label.path == "/api/v1/namespaces/acme"
     # The UID keeps an apply from creating a namespace that was deleted meanwhile.
     assert label.body["metadata"] == {"name": "acme", "uid": "uid-of-acme", "labels": {LABEL: "true"}}
 
 
 @pytest.mark.parametrize("value", ["true", "", "anything"])
-def test_add_again_changes_no_label_but_mends_the_binding(api: Api, value: str) -> None:
+def test_add_again_changes_no_label_but_mends_the_bindings(api: Api, value: str) -> None:
     api.objects["/api/v1/namespaces/acme"] = namespace("acme", {LABEL: value})
     assert platforms(api, "add", "acme").out == "platform acme unchanged\n"
-    assert [each.path for each in api.writes()] == [f"{RBAC}/namespaces/acme/rolebindings/theazo-operator"]
-    assert api.writes()[0].query["force"] == "true"
+    assert [each.path for each in api.writes()] == [
+        f"{RBAC}/namespaces/acme/rolebindings/theazo-operator",
+        f"{RBAC}/namespaces/acme/rolebindings/theazo-api",
+    ]
+    assert {each.query["force"] for each in api.writes()} == {"true"}
 
 
 @pytest.mark.parametrize("name", ["kube-system", "kube-public", "kube-node-lease", "theazo-system"])
@@ -116,9 +122,8 @@ def listed(api: Api) -> Api:
     namespaces = [namespace(name, {LABEL: "true"}, age) for name, age in ages.items()]
     api.objects["/api/v1/namespaces"] = {"items": namespaces}
     api.objects["/api/v1/namespaces/theazo-system/configmaps"] = {"items": [config_map(), {"metadata": {}}]}
-    binding = {"metadata": {"namespace": "acme"}, "roleRef": {"name": "theazo-operator-platform"}}
-    other = {"metadata": {"namespace": "globex"}, "roleRef": {"name": "view"}}
-    api.objects[f"{RBAC}/rolebindings"] = {"items": [binding, other]}
+    bindings = [binding("acme", name, "theazo-system") for name in ("theazo-operator", "theazo-api")]
+    api.objects[f"{RBAC}/rolebindings"] = {"items": bindings}
     return api
 
 
@@ -134,7 +139,25 @@ def test_list_shows_what_to_pin_and_what_is_missing(listed: Api) -> None:
         {"labelSelector": LABEL},
         {"labelSelector": "theazo.dev/sealing-key"},
         {"fieldSelector": "metadata.name=theazo-operator"},
+        {"fieldSelector": "metadata.name=theazo-api"},
     ]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"roleRef": {"kind": "ClusterRole", "name": "view"}},
+        {"roleRef": {"kind": "Role", "name": "theazo-api-platform"}},
+        {"subjects": [{"kind": "ServiceAccount", "name": "theazo-api", "namespace": "elsewhere"}]},
+        {"subjects": [{"kind": "User", "name": "theazo-api", "namespace": "theazo-system"}]},
+        {"subjects": None},
+        {"metadata": {"namespace": "globex"}},
+    ],
+)
+def test_a_platform_is_bound_by_both_bindings(listed: Api, change: dict[str, Any]) -> None:
+    listed.objects[f"{RBAC}/rolebindings"]["items"][1] |= change
+    found = json.loads(platforms(listed, "list", "-o", "json").out)["platforms"]
+    assert [each["bound"] for each in found] == [False, False]
 
 
 def test_list_in_other_forms(listed: Api) -> None:
@@ -177,34 +200,18 @@ def test_remove_says_what_remains(busy: Api) -> None:
     result = platforms(busy, "remove", "acme", "--force")
     assert (result.code, result.out) == (0, "platform acme removed\n")
     assert "3 sessions, 1 sealed secrets of sessions, 5 agents" in result.err
-    label, binding = busy.writes()
+    label, *bindings = busy.writes()
     assert (label.verb, label.path, label.content_type) == (
         "PATCH",
         "/api/v1/namespaces/acme",
         "application/merge-patch+json",
     )
     assert label.body == {"metadata": {"labels": {LABEL: None}}}
-    assert (binding.verb, binding.path) == ("DELETE", f"{RBAC}/namespaces/acme/rolebindings/theazo-operator")
+    paths = [f"{RBAC}/namespaces/acme/rolebindings/{name}" for name in ("theazo-operator", "theazo-api")]
+    assert [(each.verb, each.path) for each in bindings] == [("DELETE", path) for path in paths]
 
 
 def test_remove_of_what_is_no_platform_is_done_already(api: Api) -> None:
     result = platforms(api, "remove", "globex")  # the kinds are not even installed: every list is a 404
     assert (result.code, result.out) == (0, "globex was no platform\n")
-    assert [each.verb for each in api.writes()] == ["DELETE"]
-
-
-@pytest.mark.parametrize(
-    ("age", "shown"),
-    [
-        (timedelta(seconds=-5), "0s"),
-        (timedelta(seconds=119), "119s"),
-        (timedelta(seconds=120), "2m"),
-        (timedelta(minutes=179), "179m"),
-        (timedelta(hours=3), "3h"),
-        (timedelta(hours=47), "47h"),
-        (timedelta(hours=48), "2d"),
-    ],
-)
-def test_ages_are_said_as_kubectl_says_them(age: timedelta, shown: str) -> None:
-    now = datetime(2026, 6, 1, tzinfo=UTC)
-    assert _age((now - age).strftime("%Y-%m-%dT%H:%M:%SZ"), now) == shown
+    assert [each.verb for each in api.writes()] == ["DELETE", "DELETE"]

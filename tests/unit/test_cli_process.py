@@ -50,9 +50,24 @@ def test_exit_codes_and_streams() -> None:
     assert run(THEAZO, "--version").stdout == "0.1.0\n"
 
 
-@pytest.mark.parametrize(
-    "command", [(), ("seal",), ("session-name",), ("platforms", "add"), ("platforms", "list"), ("platforms", "remove")]
-)
+COMMANDS = [
+    (),
+    ("seal",),
+    ("verify",),
+    ("diff",),
+    ("session-name",),
+    *(("platforms", verb) for verb in ("add", "list", "remove")),
+    *(("api-keys", verb) for verb in ("create", "list", "revoke")),
+    *(("sessions", verb) for verb in ("create", "list", "get", "delete")),
+    *(("secrets", verb) for verb in ("set", "list", "delete")),
+    *(("agents", verb) for verb in ("create", "list", "get", "wait", "delete", "logs")),
+    ("explain",),
+    ("doctor",),
+    ("completion",),
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_every_command_has_help_and_examples_that_fit_a_terminal(command: tuple[str, ...]) -> None:
     result = theazo(*command, "--help")
     assert (result.code, result.err) == (0, "")

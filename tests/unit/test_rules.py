@@ -193,10 +193,10 @@ def test_no_session_name_without_a_platform_and_a_user(platform: str, user: str)
 )
 def test_a_credential_is_no_name_and_is_not_repeated(name: str) -> None:
     with pytest.raises(InvalidName, match="looks like a value") as caught:
-        check_name(name)
+        rules.check_name(name)
     assert name not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["STRIPE_SK_LIVE_", "GHP_TOKEN", "AKIA", "hf_token", "sk_key", "npm_config_registry"])
 def test_a_name_that_speaks_of_a_credential_is_a_name(name: str) -> None:
-    check_name(name)
+    rules.check_name(name)

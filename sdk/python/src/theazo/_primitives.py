@@ -41,3 +41,9 @@ def hpke_seal(value: SecretValue, public_key: bytes, info: bytes) -> bytes:
         ValueError: if `public_key` isn't one, or its X25519 part is of low order (RFC 7748, 6.1).
     """
     return SUITE.encrypt(value.reveal(), load_public_key(public_key), info)
+
+
+def orphan_public_key() -> bytes:
+    """A public key whose private half is gone: what is sealed to it nobody opens."""
+    ml_kem = mlkem.MLKEM768PrivateKey.generate().public_key().public_bytes_raw()
+    return ml_kem + x25519.X25519PrivateKey.generate().public_key().public_bytes_raw()

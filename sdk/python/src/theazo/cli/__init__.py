@@ -2,7 +2,8 @@
 
 The one part of the distribution that needs the extra `cli`, so `main` looks for it before anything is imported.
 
-Exit codes: 0 done; 1 refused or failed; 2 wrong command line; 130 interrupted; 141 nobody reads the output any more.
+Exit codes: 0 done; 1 refused or failed; 2 wrong command line; 3 waited in vain; 130 interrupted; 141 nobody reads the
+output any more.
 Nothing that holds a value is ever printed: standard output gets what was asked for, standard error lines that begin
 with `error:`, `warning:` or `note:`.
 """
@@ -24,3 +25,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     return run(sys.argv[1:] if arguments is None else arguments)
+
+
+def complete_for_kubectl() -> int:
+    """Answers kubectl, which completes `kubectl theazo` by calling `kubectl_complete-theazo`."""
+    if any(find_spec(package) is None for package in _EXTRA):
+        return 1
+    from theazo.cli.completion import kubectl  # noqa: PLC0415 - not importable without the extra
+
+    return kubectl(sys.argv[1:])

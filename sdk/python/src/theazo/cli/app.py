@@ -9,19 +9,29 @@ from cyclopts import App, Parameter
 from cyclopts.exceptions import CycloptsError
 
 from theazo.cli.terminal import Refused, say
-from theazo.cli.usage import explain
+from theazo.cli.usage import explain, program
 
 HELP = """\
-Seals secrets for Theazo sessions, and registers platforms.
+Sets secrets and runs agents through the REST API, seals secrets for Git, and
+registers platforms.
 
 Values are never printed, and never taken from arguments.
-Exit codes: 0 done, 1 refused or failed, 2 wrong arguments."""
+Exit codes: 0 done, 1 refused or failed, 2 wrong arguments, 3 waited in vain."""
 
 # Each group of commands is an `app` in a file of its own, imported when it is called: what one needs costs no other.
 COMMANDS = (
     ("seal", "theazo.cli.seal:app", "Seals values for one session: makes or extends a TheazoSecret."),
+    ("verify", "theazo.cli.verify:app", "Says of sealed files what can be said without a cluster."),
+    ("diff", "theazo.cli.diff:app", "Compares sealed files with the cluster, by names and ages."),
     ("session-name", "theazo.cli.sessions:app", "Prints the name of a user's session."),
     ("platforms", "theazo.cli.platforms:app", "Adds, lists and removes platforms."),
+    ("sessions", "theazo.cli.api_sessions:app", "Makes, lists and ends sessions, through the REST API."),
+    ("secrets", "theazo.cli.api_secrets:app", "Sets, lists and deletes secrets, through the REST API."),
+    ("agents", "theazo.cli.api_agents:app", "Starts, lists and ends agents, through the REST API; shows their logs."),
+    ("api-keys", "theazo.cli.api_keys:app", "Makes, lists and revokes keys of the REST API."),
+    ("explain", "theazo.cli.explain:app", "Says why an agent is not running."),
+    ("doctor", "theazo.cli.doctor:app", "Checks that all is installed right."),
+    ("completion", "theazo.cli.completion:app", "Prints a script that completes commands in a shell."),
 )
 
 
@@ -32,7 +42,7 @@ def _version() -> str:
 
 
 app = App(
-    name="theazo",
+    name=program(),
     help=HELP,
     help_format="plaintext",
     version=_version,

@@ -12,7 +12,7 @@ from typing import Annotated, BinaryIO
 
 from cyclopts import Group, Parameter
 
-from theazo.cli import envfile
+from theazo import envfile
 from theazo.cli.terminal import Misused, Refused, say
 from theazo.cli.usage import NEVER_AN_ARGUMENT
 from theazo.errors import InvalidName, InvalidValue

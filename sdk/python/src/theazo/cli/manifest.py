@@ -12,24 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from theazo.cli import yaml_text
+from theazo.cli.manifest_fields import API_VERSION, KIND, Entry, mapping, problem_with, problems, shown
 from theazo.cli.terminal import Refused, say
-from theazo.errors import InvalidName, MalformedEnvelope
-from theazo.rules import MAX_CIPHERTEXT_TOTAL, MAX_NAME, MAX_NAMES, NAME_PATTERN, check_name
-from theazo.sealing import Envelope
+from theazo.rules import MAX_CIPHERTEXT_TOTAL, MAX_NAMES
 
-API_VERSION, KIND = "theazo.dev/v1alpha1", "TheazoSecret"
 # Bytes of ciphertext from where on a client-side `kubectl apply` may fail: it copies the object, ciphertext and all,
 # into an annotation, and all annotations together may have 256 KiB.
 WARN_CIPHERTEXT_TOTAL = 200 * 1024
 
 _MAX_FILE = 4 * 1024 * 1024
-_TOP, _METADATA = {"apiVersion", "kind", "metadata", "spec"}, {"name", "namespace", "labels", "annotations"}
-_ENTRY = ("ciphertext", "createdAt", "updatedAt")
 
 # On a line of its own, behind a bare key, or behind a field of an entry, which never holds a #.
 _COMMENT = re.compile(r"^[ \t]*(?:#|[\w.-]+:[ \t]+#|(?:ciphertext|createdAt|updatedAt):.*[ \t]#)", re.MULTILINE)
-
-Entry = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,31 +79,70 @@ def read(path: Path, name: str, namespace: str) -> Manifest:
         Refused: if it is anything but one TheazoSecret of that name and namespace with fields that a person writes.
     """
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise Refused(f"{path} is not a regular file; leave out --file to write to standard output")
-        with path.open("rb") as stream:
-            raw = stream.read(_MAX_FILE + 1)
-        if len(raw) > _MAX_FILE:
-            raise Refused(f"{path} is longer than any TheazoSecret; give another --file")
-        text = raw.decode()
+        raw, text = _content(path)
     except FileNotFoundError:
         if not path.parent.is_dir():
             raise Refused(f"cannot write {path}: there is no directory {path.parent}; create it") from None
         return Manifest.empty(name, namespace)
-    except (OSError, ValueError) as error:
-        raise Refused(f"cannot read {path}: {getattr(error, 'strerror', None) or 'not a text file'}") from None
     documents = yaml_text.load(text, str(path))
     if documents in ([], [""]):
         return Manifest(name, namespace, {}, {}, _heading(text, path), raw)
     if len(documents) > 1:
         raise Refused(f"{path}: {len(documents)} documents; give each TheazoSecret a file of its own")
-    if problems := _problems(documents[0], name, namespace):
-        raise Refused(*(f"{path}: {problem}" for problem in problems))
+    if found := problems(documents[0], name, namespace):
+        raise Refused(*(f"{path}: {problem}" for problem in found))
     metadata = {
         key: documents[0]["metadata"][key] for key in ("labels", "annotations") if documents[0]["metadata"].get(key)
     }
-    entries = _mapping(_mapping(documents[0].get("spec")).get("encryptedData"))
-    return Manifest(name, namespace, entries, metadata, _heading(text, path), raw)
+    return Manifest(name, namespace, _entries(documents[0]), metadata, _heading(text, path), raw)
+
+
+def documents_in(path: Path) -> list[dict[str, Any]]:
+    """Every object in a file of manifests, of whatever kind.
+
+    Raises:
+        Refused: if the file can't be read, or isn't YAML.
+    """
+    try:
+        _, text = _content(path)
+    except FileNotFoundError:
+        raise Refused(f"cannot read {path}: there is no such file") from None
+    return [each for each in yaml_text.load(text, str(path)) if isinstance(each, dict)]
+
+
+def of_document(document: dict[str, Any], where: str) -> Manifest:
+    """A TheazoSecret from its document, under whatever name it has.
+
+    Raises:
+        Refused: with every field that no TheazoSecret has, a plaintext's place among them.
+    """
+    metadata = document.get("metadata")
+    name, namespace = (
+        str((metadata if isinstance(metadata, dict) else {}).get(key) or "") for key in ("name", "namespace")
+    )
+    if found := problems(document, name or None, namespace or None):
+        raise Refused(*(f"{where}: {problem}" for problem in found))
+    return Manifest(name, namespace, _entries(document), {})
+
+
+def _entries(document: dict[str, Any]) -> dict[str, Entry]:
+    return mapping(mapping(document.get("spec")).get("encryptedData"))
+
+
+def _content(path: Path) -> tuple[bytes, str]:
+    """A file's bytes and text. Raises Refused, or FileNotFoundError where there is none."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise Refused(f"{path} is not a regular file; give the path of a manifest")
+        with path.open("rb") as stream:
+            raw = stream.read(_MAX_FILE + 1)
+        if len(raw) > _MAX_FILE:
+            raise Refused(f"{path} is longer than any TheazoSecret; give another file")
+        return raw, raw.decode()
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError) as error:
+        raise Refused(f"cannot read {path}: {getattr(error, 'strerror', None) or 'not a text file'}") from None
 
 
 def write(path: Path, manifest: Manifest) -> None:
@@ -139,48 +172,14 @@ def write(path: Path, manifest: Manifest) -> None:
                 Path(temporary).unlink()
 
 
-def _problems(document: object, name: str, namespace: str) -> list[str]:
-    if not isinstance(document, dict) or document.get("kind") != KIND or document.get("apiVersion") != API_VERSION:
-        return [f"not a {KIND} of {API_VERSION}; give another --file"]
-    try:
-        metadata, spec = _mapping(document.get("metadata")), _mapping(document.get("spec"))
-        entries = {entry: _mapping(fields) for entry, fields in _mapping(spec.get("encryptedData")).items()}
-        labels = {key: _mapping(metadata.get(key)) for key in ("labels", "annotations")}
-    except TypeError:
-        return ["a field that holds fields holds something else; compare it with `kubectl explain theazosecret`"]
-    unknown = [*(document.keys() - _TOP), *(f"metadata.{key}" for key in metadata.keys() - _METADATA)]
-    unknown += [f"spec.{_shown(key)}" for key in spec.keys() - {"encryptedData"}]
-    problems = [f"unknown field {_shown(key)}; remove it (the API server fills in its own)" for key in sorted(unknown)]
-    for field, wanted in (("name", name), ("namespace", namespace)):
-        if metadata.get(field) != wanted:
-            problems.append(f"metadata.{field} is not {wanted}; give the file of this session, or another target")
-    if not all(isinstance(text, str) for texts in labels.values() for text in texts.values()):
-        problems.append("a label or an annotation is no text")
-    for entry, fields in entries.items():
-        if sorted(fields) != sorted(_ENTRY) or not all(isinstance(text, str) for text in fields.values()):
-            problems.append(f"entry {_shown(entry)} has other fields than {', '.join(_ENTRY)}; remove or mend it")
-    return problems
-
-
-def _mapping(found: object) -> dict[str, Any]:
-    """A field that holds fields. All leaves are texts, also what YAML has for nothing."""
-    if found in (None, "", "~", "null"):
-        return {}
-    if not isinstance(found, dict):
-        raise TypeError
-    return found
-
-
 def _check_kept(entries: Mapping[str, Entry]) -> None:
-    problems = []
-    for name, entry in entries.items():
-        try:
-            check_name(name)
-            Envelope.parse(entry["ciphertext"])
-        except (InvalidName, MalformedEnvelope) as error:
-            problems.append(f"entry {_shown(name)} of the file: {error}")
-    if problems:
-        raise Refused(*problems)
+    found = [
+        f"entry {shown(name)} of the file: {why}"
+        for name, entry in entries.items()
+        if (why := problem_with(name, entry))
+    ]
+    if found:
+        raise Refused(*found)
 
 
 def _check_limits(entries: Mapping[str, Entry]) -> None:
@@ -210,7 +209,7 @@ def _stamp(now: datetime, after: str | None, name: str) -> str:
             # Digits below the microsecond are cut off in reading, so one more is later than what was written.
             now = max(now, old.astimezone(UTC) + timedelta(microseconds=1))
     except (ValueError, OverflowError):
-        raise Refused(f"entry {_shown(name)} of the file: updatedAt is no time of RFC 3339; mend it") from None
+        raise Refused(f"entry {shown(name)} of the file: updatedAt is no time of RFC 3339; mend it") from None
     return now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
@@ -220,13 +219,6 @@ def _heading(text: str, path: Path) -> str:
     if _COMMENT.search(text, len(kept)):
         say("warning", f"{path}: comments are kept at the file's beginning only; this loses those further down")
     return kept
-
-
-def _shown(name: object) -> str:
-    """A key of the file if it looks like one, else words that quote nothing: a value may be in the wrong place."""
-    text = str(name)
-    plain = len(text) <= MAX_NAME and re.fullmatch(NAME_PATTERN, text.replace(".", "_"), re.ASCII)
-    return text if plain else "(not shown)"
 
 
 def _mode(path: Path) -> int:

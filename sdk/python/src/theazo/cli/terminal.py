@@ -43,9 +43,14 @@ def out(text: str) -> None:
         raise Refused(f"cannot write to standard output: {error.strerror}") from None
 
 
+def plain(text: str) -> str:
+    """`text` as one line that moves no cursor, whoever wrote it."""
+    return _CONTROL.sub(" ", text)
+
+
 def say(level: Literal["error", "warning", "note"], message: str) -> None:
     """Writes one line, `LEVEL: message`, to standard error; in colour if that is a terminal and wants it."""
-    text = _CONTROL.sub(" ", message)
+    text = plain(message)
     if not sys.stderr.isatty() or os.environ.get("NO_COLOR"):
         print(f"{level}: {text}", file=sys.stderr)
         return

@@ -1,7 +1,9 @@
 """Says what is wrong with a command line without repeating it: a value may have been put into it by mistake."""
 
+import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from cyclopts.exceptions import (
@@ -12,6 +14,7 @@ from cyclopts.exceptions import (
     UnknownCommandError,
     UnknownOptionError,
     UnusedCliTokensError,
+    ValidationError,
 )
 
 NEVER_AN_ARGUMENT = (
@@ -20,11 +23,17 @@ NEVER_AN_ARGUMENT = (
 )
 
 
+def program() -> str:
+    """What the user calls this program: kubectl runs a plug-in by the name of its file."""
+    return "kubectl theazo" if Path(sys.argv[0]).name.startswith("kubectl-theazo") else "theazo"
+
+
 def explain(error: CycloptsError, arguments: Sequence[str]) -> str:
     """One sentence for a person, and where to read on. Names options that exist, and other arguments by their place."""
-    command = " ".join(("theazo", *(error.command_chain or ())))
+    chain = error.command_chain or ()
+    command = " ".join((program(), *chain))
     problem = _problem(error, arguments)
-    if command == "theazo seal" and isinstance(error, UnusedCliTokensError | UnknownOptionError):
+    if chain[:1] in {("seal",), ("secrets",)} and isinstance(error, UnusedCliTokensError | UnknownOptionError):
         problem = f"{problem}; {NEVER_AN_ARGUMENT}"
     return f"{problem}; see {command} --help"
 
@@ -44,7 +53,7 @@ def _problem(error: CycloptsError, arguments: Sequence[str]) -> str:
             return f"{_name(error.argument)} is missing or has no value"
         case RepeatArgumentError():
             return f"{str(error.token.keyword).split('=')[0]} is given more than once"
-        case CoercionError():
+        case CoercionError() | ValidationError():
             return f"{_name(error.argument)} can't have this value"
         case _:
             return "the arguments can't be understood"

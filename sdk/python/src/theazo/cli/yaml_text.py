@@ -34,7 +34,7 @@ class _Dumper(yaml.SafeDumper):
 
 
 # Go's YAML library, so kubectl too, takes a bare y or n for a boolean; PyYAML doesn't, and would leave it bare.
-_Dumper.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"[yYnN]"), list("yYnN"))
+_Dumper.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"[yYnN]$"), list("yYnN"))
 
 
 def load(text: str, where: str) -> list[Any]:
