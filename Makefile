@@ -11,10 +11,10 @@ SANDBOX_NODE := docker.io/library/node:24-slim
 STATE := .cluster/images
 NPM := npm --prefix sdk/typescript
 PACKAGES := sdk/typescript/node_modules/.package-lock.json
-PYTHON_SOURCES := operator sdk/python/src tests hack
+PYTHON_SOURCES := operator sdk/python/src tests hack charts
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint lint-typescript format unit unit-typescript interop cluster cluster-down installed cluster-test bench
+.PHONY: help demo test lint lint-typescript format unit unit-typescript interop chart cluster cluster-down installed cluster-test bench
 
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -22,7 +22,7 @@ help:  ## list these targets
 demo: installed  ## the main job, told as a story on a real cluster
 	@eval "$$($(CLUSTER) env)" && $(RUN) python -m hack.demo
 
-test: lint lint-typescript unit unit-typescript interop cluster-test  ## everything that decides whether a change lands
+test: lint lint-typescript unit unit-typescript interop chart cluster-test  ## everything that decides whether a change lands
 
 lint:  ## formatting, rules, types, layers
 	$(UV) sync --frozen --quiet
@@ -50,6 +50,9 @@ unit-typescript: $(PACKAGES)  ## the TypeScript SDK's own tests
 
 interop: $(PACKAGES)  ## envelopes to and from npm's @hpke, and the TypeScript SDK against Python
 	$(RUN) pytest tests/interop
+
+chart:  ## the Helm chart: schema, snapshots, kubeconform, kube-score, and against manifests/
+	$(RUN) pytest tests/chart
 
 cluster:  ## bring the kind cluster up, or reuse it
 	@$(CLUSTER) up

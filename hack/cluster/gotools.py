@@ -1,4 +1,4 @@
-"""The Go programs that a node and its tests are made of, built from two module files and kept per version."""
+"""The Go programs that a node and its tests are made of, built from module files and kept per version."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from hack.cluster.archive import go_arch
 from hack.cluster.shell import ClusterError, digest, making, output, run, say
 
 GOMOD = paths.HERE / "gomod"
+#: Module files with what only some targets need. kube-score is alone: it needs an older k8s.io/api than helm does.
+MORE = ("extra", "score")
 #: What the path from nothing to a cluster builds, in the order in which it is of use.
 HOST = ("kubectl", "kind")
 NODE = (
@@ -36,7 +38,7 @@ VERSION_PACKAGE = "k8s.io/component-base/version"
 
 @cache
 def modules(name: str) -> dict[str, str]:
-    """Return the programs of a module file (`core` or `extra`): a program's name and its package."""
+    """Return the programs of a module file (`core`, `extra` or `score`): a program's name and its package."""
     text = output(["go", "mod", "edit", "-json"], cwd=GOMOD / name)
     found = {}
     for tool in json.loads(text)["Tool"]:
@@ -82,7 +84,9 @@ def module_dir(name: str, module: str) -> Path:
 
 def ldflags(name: str) -> str:
     """Return linker flags: without the version kubectl cannot parse what the API server says it is."""
-    if name != "core":
+    if name == "score":
+        return "-s -w"
+    if name == "extra":
         helm = required(name, "helm.sh/helm/v4")
         return f"-s -w -X helm.sh/helm/v4/internal/version.version={helm}"
     version = kubernetes_version()
@@ -117,6 +121,9 @@ def build(name: str, tools: Iterable[str]) -> Path:
     return folder
 
 
-def build_extra(tools: Iterable[str]) -> Path:
-    """Build programs that only some targets need: helm, kubeconform, kustomize, kwok."""
-    return build("extra", tools)
+def build_any(tools: Sequence[str]) -> dict[str, Path]:
+    """Build programs of any module file, and return the folder of each."""
+    owner = {tool: name for name in ("core", *MORE) for tool in modules(name)}
+    if unknown := [tool for tool in tools if tool not in owner]:
+        raise ClusterError(f"no such tool: {', '.join(unknown)}; there are: {', '.join(owner)}")
+    return {tool: build(owner[tool], [tool]) for tool in tools}
