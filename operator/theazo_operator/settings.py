@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 _LAST_PORT = 65535
+_LONGEST_WAIT = 20  # seconds; clients give up after 30
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 #: The system's namespaces hold what a sandbox must never stand beside.
 NEVER_PLATFORMS = frozenset({"kube-system", "kube-public", "kube-node-lease"})
@@ -40,6 +41,8 @@ class ApiSettings(Common):
 
     trusted_proxies: str
     """Addresses of proxies, separated by commas, whose X-Forwarded-For says who the client is."""
+    agent_wait: float
+    """Seconds that the answer to a new agent waits until the operator has looked at it."""
 
 
 def parse(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> Settings:
@@ -64,8 +67,15 @@ def parse_api(argv: Sequence[str], environment: Mapping[str, str] = os.environ) 
     flags = _Flags("theazo-api", "Serves the REST API: writes sessions, sealed secrets and agents of platforms.")
     flags.add("namespace", "theazo-system", "the operator's namespace: API keys' hashes, public keys, computes")
     flags.add("trusted-proxies", "", "addresses of proxies, by commas, whose X-Forwarded-For names the client")
+    flags.add("agent-wait", "2", "seconds that the answer to a new agent waits for its sandbox, 0 to 20")
     given = flags.parse(argv, environment, listen="the API, /livez, /readyz and /metrics")
-    return ApiSettings(trusted_proxies=given.trusted_proxies, **flags.common(given))
+    try:
+        wait = float(given.agent_wait)
+    except ValueError:
+        wait = -1
+    if not 0 <= wait <= _LONGEST_WAIT:
+        flags.refuse(f"--agent-wait is a number of seconds from 0 to {_LONGEST_WAIT}, and not {given.agent_wait!r}")
+    return ApiSettings(trusted_proxies=given.trusted_proxies, agent_wait=wait, **flags.common(given))
 
 
 class _Flags:

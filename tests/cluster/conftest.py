@@ -8,8 +8,10 @@ from kubernetes.client import ApiClient
 
 from hack.cluster import paths
 from tests.support.api import Api, connect
-from tests.support.cluster import OPERATOR, SYSTEM, Kubectl, bind, install, new_platform
+from tests.support.cluster import OPERATOR, SYSTEM, Kubectl, bind, install, new_platform, wait_until
 from tests.support.operator import OperatorProcess, write_kubeconfig
+from tests.support.rest import Rest
+from tests.support.service import ApiProcess, api_kubeconfig, new_api_key
 from tests.support.stage import NOWHERE, Stage, compute
 
 
@@ -77,6 +79,12 @@ def other(installed: None, api: Api) -> Iterator[str]:  # noqa: ARG001 - it has 
         yield name
 
 
+@pytest.fixture
+def other_stage(other: str, api: Api, kubectl: Kubectl) -> Stage:
+    """The platform `other`, with short words for what tests do in it."""
+    return Stage(api, kubectl, other)
+
+
 @pytest.fixture(scope="session")
 def operator(installed: None, api: Api) -> Api:  # noqa: ARG001 - it has to be there
     """The API server as the operator sees it, with a token of its own ServiceAccount."""
@@ -100,6 +108,53 @@ def running_operator(operator_kubeconfig: Path, tmp_path_factory: pytest.TempPat
     """The operator as a process, for all tests of a module."""
     with OperatorProcess(operator_kubeconfig, tmp_path_factory.mktemp("operator") / "log") as process:
         yield process
+
+
+@pytest.fixture(scope="session")
+def service_kubeconfig(
+    installed: None,  # noqa: ARG001 - it has to be there
+    api: Api,
+    kubeconfig: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """A kubeconfig with the REST API's own rights."""
+    return api_kubeconfig(api, kubeconfig, tmp_path_factory.mktemp("api") / "kubeconfig")
+
+
+@pytest.fixture(scope="module")
+def service(service_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiProcess]:
+    """The REST API as a process, for all tests of a module."""
+    with ApiProcess(service_kubeconfig, tmp_path_factory.mktemp("api") / "log") as process:
+        yield process
+
+
+@pytest.fixture
+def rest(
+    service: ApiProcess,
+    running_operator: OperatorProcess,  # noqa: ARG001 - it publishes the platform's sealing key
+    platform: str,
+    api: Api,
+) -> Rest:
+    """The REST API with a key of the test's own platform, once both are served."""
+    return served(service, platform, api)
+
+
+@pytest.fixture
+def foreign(
+    service: ApiProcess,
+    running_operator: OperatorProcess,  # noqa: ARG001 - it publishes the platform's sealing key
+    other: str,
+    api: Api,
+) -> Rest:
+    """The REST API with a key of somebody else's platform, which is `other`."""
+    return served(service, other, api)
+
+
+def served(service: ApiProcess, platform: str, api: Api) -> Rest:
+    """A client of a platform, once the API knows its key and the operator has published the one for sealing."""
+    client = Rest(service.url, new_api_key(api, platform))
+    wait_until(f"{platform} is served", lambda: client.get("/v1/sealing-key").status == 200)
+    return client
 
 
 @pytest.fixture

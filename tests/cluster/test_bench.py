@@ -26,8 +26,21 @@ AGENTS = {
     **dict.fromkeys(["before", "creating", "backlog", "burst", "after"], SMALL.burst),
     "light": SMALL.light,
 }
+#: Agents of the REST API and of the bare client beside it; no operator gives them Pods.
+REST_AGENTS = {"a": 1 + 2 * sum(requests for _, requests in SMALL.rest)}
 REQUESTS = ["create pods", "create secrets", "get theazosecrets", "patch theazoagents/status"]
 OPERATORS = ("light", "backlog", "burst")
+SHARED = "set 3 values, one session"
+_SET = ["get theazosecrets", "get theazosessions", "patch theazosecrets"]
+#: What the REST API asks of the API server for one request, but for what it keeps a while.
+BEHIND = {
+    "set 3 values": _SET,
+    "set 3 sealed values": _SET,
+    "list": ["get theazosecrets", "get theazosessions"],
+    "create an agent": ["create theazoagents", "get podtemplates", "get theazosecrets", "get theazosessions"],
+    SHARED: _SET,
+}
+KEPT = {"get secrets", "get configmaps"}
 
 
 def test_measures_what_it_says(api: Api, tmp_path: Path) -> None:
@@ -44,6 +57,7 @@ def test_measures_what_it_says(api: Api, tmp_path: Path) -> None:
     for row, line in zip(written["table"], lines[1:], strict=False):
         assert line.startswith(f"{row['what']}, {row['unit']} ")
     _check_figures(written["measured"]["bare"], written["measured"]["operator"])
+    _check_rest(written["restMeasured"], written["restTable"], lines)
     _check_requests(paths.audit_log(), start)
     for kind, namespace in (("PodTemplate", SYSTEM), ("Namespace", "")):
         found = api.get(path(kind, namespace)).ok()["items"]
@@ -69,6 +83,26 @@ def _check_figures(bare: dict[str, Any], operator: dict[str, Any]) -> None:
     assert 0 < operator["idle"]["now"] <= operator["last"]["peak"]
 
 
+def _check_rest(measured: dict[str, Any], table: list[dict[str, Any]], lines: list[str]) -> None:
+    expected = [(what, *sizes) for what in BEHIND if what != SHARED for sizes in SMALL.rest]
+    expected.append((SHARED, *SMALL.rest[-1]))
+    for side in ("bare", "api"):
+        found = [(line["what"], line["concurrency"], line[side]["requests"]) for line in measured["lines"]]
+        assert found == expected
+        assert all(0 < line[side]["p50"] <= line[side]["p99"] and line[side]["rate"] > 0 for line in measured["lines"])
+    for line in measured["lines"]:
+        behind = {what: number for what, number in line["behind"].items() if what not in KEPT}
+        if line["what"] == SHARED:  # changes that wait for the same session go together
+            assert sorted(behind) == BEHIND[SHARED]
+            assert all(0 < number <= line["api"]["requests"] for number in behind.values())
+        else:
+            assert behind == dict.fromkeys(BEHIND[line["what"]], line["api"]["requests"])
+    [start] = [position for position, line in enumerate(lines) if line.startswith("REST API ")]
+    for row, line in zip(table, lines[start + 1 : start + 1 + len(expected)], strict=True):
+        assert line.startswith(f"{row['what']}, {row['concurrency']} at a time ")
+    assert 0 < measured["idle"]["now"] <= measured["last"]["peak"]
+
+
 def _check_requests(log: Path, start: int) -> None:
     """By the API server's own record: who asked for what, in which part."""
     agents: Counter[str] = Counter()
@@ -85,5 +119,5 @@ def _check_requests(log: Path, start: int) -> None:
             elif what["resource"] == "pods":
                 by_bench = event["userAgent"] == "theazo-bench"
                 pods[part.rpartition("-")[0] or part, by_bench] += 1
-    assert agents == AGENTS
+    assert agents == AGENTS | REST_AGENTS
     assert pods == {(part, part not in {"sample", *OPERATORS}): number for part, number in AGENTS.items()}

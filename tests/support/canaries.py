@@ -3,7 +3,7 @@
 import base64
 import json
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,7 @@ from kubernetes.client import ApiClient
 
 from hack.cluster import paths
 from tests.support.operator import OperatorProcess
+from tests.support.service import ApiProcess
 from theazo import _primitives
 from theazo.sealing import SUITE, VERSION, Binding, Envelope, PublicKey, hpke_info
 from theazo.secret_value import SecretValue
@@ -69,9 +70,10 @@ def seal_unchecked(value: bytes, binding: Binding, key: PublicKey) -> str:
 class Places:
     """Everywhere where somebody but the sandbox could read a value."""
 
-    def __init__(self, client: ApiClient, operator: OperatorProcess) -> None:
+    def __init__(self, client: ApiClient, operator: OperatorProcess, services: Sequence[ApiProcess] = ()) -> None:
         self._client = client
         self._operator = operator
+        self._services = services
         self._audited = paths.audit_log().stat().st_size
         self._began = paths.node_exec("date", "+@%s").decode().strip()
 
@@ -85,6 +87,10 @@ class Places:
         yield "operator's log", self._operator.log.read_bytes()
         for probe in ("metrics", "livez", "readyz"):
             yield f"operator's /{probe}", self._operator.probe(probe)[1].encode()
+        for service in self._services:
+            yield "REST API's log", service.log.read_bytes()
+            for probe in ("metrics", "livez", "readyz", "openapi.json"):
+                yield f"REST API's /{probe}", service.probe(probe)[1].encode()
         yield "audit log", self._audit()
         yield "command lines on the node", _on_node("cat /proc/[0-9]*/cmdline 2>/dev/null; true")
         yield "journal of the node", _on_node('journalctl --no-pager --output cat --since "$1"', self._began)

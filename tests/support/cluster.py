@@ -17,6 +17,7 @@ from tests.support.api import GROUP, Api, Manifest, path
 ROOT = Path(__file__).resolve().parents[2]
 SYSTEM = "theazo-system"
 OPERATOR = "theazo-operator"
+REST_API = "theazo-api"
 PLATFORM_LABEL = "theazo.dev/platform"
 
 
@@ -126,15 +127,19 @@ def new_platform(api: Api, prefix: str = "platform", *, labelled: bool = True) -
     api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}).ok()
     try:
         bind(api, name, OPERATOR, f"{OPERATOR}-platform", (SYSTEM, OPERATOR))
+        bind(api, name, REST_API, f"{REST_API}-platform", (SYSTEM, REST_API), may_create="theazosessions.theazo.dev")
         yield name
     finally:
         api.delete(path("Namespace", name=name)).ok()
 
 
-def bind(api: Api, namespace: str, name: str, cluster_role: str, service_account: tuple[str, str]) -> None:
-    """Bind a ClusterRole that lets create Pods to a ServiceAccount, given as namespace and name, in one namespace.
+def bind(
+    api: Api, namespace: str, name: str, cluster_role: str, service_account: tuple[str, str], may_create: str = "pods"
+) -> None:
+    """Bind a ClusterRole to a ServiceAccount, given as namespace and name, in one namespace.
 
-    Returns when the binding is in force: the API server decides by what its watches have told it.
+    Returns when the binding is in force: the API server decides by what its watches have told it. `may_create` is what
+    the role lets create, as `plural` or `plural.group`.
     """
     subject = {"kind": "ServiceAccount", "namespace": service_account[0], "name": service_account[1]}
     group = "rbac.authorization.k8s.io"
@@ -147,11 +152,12 @@ def bind(api: Api, namespace: str, name: str, cluster_role: str, service_account
             "subjects": [subject],
         }
     ).ok()
+    plural, _, of_group = may_create.partition(".")
     question = {
         "user": ":".join(["system:serviceaccount", *service_account]),
-        "resourceAttributes": {"namespace": namespace, "verb": "create", "resource": "pods"},
+        "resourceAttributes": {"namespace": namespace, "verb": "create", "resource": plural, "group": of_group},
     }
-    wait_until(f"{service_account[1]} may create Pods in {namespace}", partial(_allowed, api, question))
+    wait_until(f"{service_account[1]} may create {may_create} in {namespace}", partial(_allowed, api, question))
 
 
 def _allowed(api: Api, question: Manifest) -> bool:

@@ -6,8 +6,21 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "tests" / "vectors" / "README.md"])
+#: Folders whose files are others', or made; and the chart's, whose README tests/chart/test_readme.py holds to it.
+_NOT_OURS = ("node_modules", "build", "dist", "charts")
+
+
+def _documents(folder: Path) -> Iterator[Path]:
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.name.startswith(".") and entry.name not in _NOT_OURS:
+            yield from _documents(entry)
+        elif entry.suffix == ".md":
+            yield entry
+
+
+DOCUMENTS = sorted(_documents(ROOT))
 _FENCE = re.compile(r"(?ms)^```(\w*)\n(.*?)^```$")
+_HEADING = re.compile(r"(?m)^(#+) .+$")
 _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "object": dict,
     "array": list,
@@ -23,17 +36,50 @@ class Fence(NamedTuple):
     language: str
     text: str
     line: int
+    #: The paragraph right before it, on one line; empty where a heading or another block is there.
+    intro: str = ""
+    #: How many headings stand above it, and how many of the levels 1 and 2.
+    heading: int = 0
+    section: int = 0
 
 
 def fences(path: Path) -> list[Fence]:
     """Every fenced block of a document."""
     text = path.read_text(encoding="utf-8")
-    return [Fence(each[1], each[2], text.count("\n", 0, each.start()) + 2) for each in _FENCE.finditer(text)]
+    found = []
+    end = 0
+    headings: list[str] = []
+    for each in _FENCE.finditer(text):
+        between = text[end : each.start()]
+        headings += _HEADING.findall(between)
+        paragraph = re.split(r"\n\s*\n", between.rstrip())[-1].strip()
+        found.append(
+            Fence(
+                each[1],
+                each[2],
+                text.count("\n", 0, each.start()) + 2,
+                "" if _HEADING.match(paragraph) else " ".join(paragraph.split()),
+                len(headings),
+                sum(len(level) <= 2 for level in headings),
+            )
+        )
+        end = each.end()
+    return found
 
 
 def without_fences(text: str) -> str:
-    """A document's text without its fenced blocks."""
-    return _FENCE.sub("", text)
+    """A document's text without its fenced blocks, and with as many lines."""
+    return _FENCE.sub(lambda fence: "\n" * fence[0].count("\n"), text)
+
+
+def unfenced_code(path: Path) -> list[int]:
+    """The lines where a document has code that `fences` does not see: fences of another form, indented code."""
+    lines = without_fences(path.read_text(encoding="utf-8")).splitlines()
+    return [
+        number
+        for number, (before, line) in enumerate(zip(["", *lines], lines, strict=False), 1)
+        if re.match(r"[\s>*+-]*(```|~~~)|\s*<pre\b", line) or (re.match(r"(    |\t)", line) and not before.strip())
+    ]
 
 
 def inline_code(text: str) -> list[str]:

@@ -4,15 +4,17 @@ import base64
 import copy
 import itertools
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any
 
 from theazo_operator.kube import resource as kind
 from theazo_operator.kube.client import Kube
-from theazo_operator.kube.errors import Exists, KubeError, NotFound, Outdated, Unavailable
+from theazo_operator.kube.errors import Exists, KubeError, NotFound, Outdated, Refused, Unavailable
 from theazo_operator.kube.resource import Resource
 
 JSON = dict[str, Any]
+# Of these no field can hold a value: a custom resource's are sealed.
+_EXPLAINED = (kind.PODS, kind.SESSIONS, kind.THEAZO_SECRETS, kind.AGENTS)
 
 
 class FakeKube(Kube):
@@ -25,6 +27,7 @@ class FakeKube(Kube):
         self.failures: dict[str, list[tuple[KubeError, bool]]] = {}
         self.delayed: list[str] = []
         self.late: list[tuple[tuple[str, str, str], JSON]] = []
+        self.now = "2025-05-01T10:00:00Z"
         self._versions = itertools.count(100_000)
         self._uids = itertools.count(1)
 
@@ -75,7 +78,8 @@ class FakeKube(Kube):
         self, resource: Resource, namespace: str, body: Mapping[str, Any] | bytes, *, explain: bool = False
     ) -> JSON:
         given: JSON = json.loads(body) if isinstance(body, bytes) else copy.deepcopy(dict(body))
-        assert explain is (resource == kind.PODS), "only a Pod's refusal may be explained: it holds no value"
+        assert explain or resource != kind.PODS, "a Pod's refusal has to be explained"
+        assert resource in _EXPLAINED or not explain, "only of what holds no value may a refusal be explained"
         assert isinstance(body, bytes) is (resource == kind.SECRETS), "a Secret's reply must be metadata only"
         landed = self._begin("POST", resource)
         place = (resource.plural, namespace, given["metadata"]["name"])
@@ -83,7 +87,7 @@ class FakeKube(Kube):
             **given["metadata"],
             "uid": f"uid-{next(self._uids)}",
             "resourceVersion": str(next(self._versions)),
-            "creationTimestamp": "2025-05-01T10:00:00Z",
+            "creationTimestamp": self.now,
         }
         stored = {**given, "metadata": created}
         if f"POST {resource.plural}" in self.delayed:
@@ -108,10 +112,21 @@ class FakeKube(Kube):
         self._end(landed)
         return copy.deepcopy(found)
 
+    async def patch(self, resource: Resource, namespace: str, name: str, patch: list[JSON]) -> None:
+        landed = self._begin("PATCH", resource)
+        found = self._find("PATCH", resource, namespace, name)
+        changed = copy.deepcopy(found)
+        for operation in patch:
+            if not _patched(changed, json.loads(json.dumps(operation))):
+                raise Outdated("PATCH", resource.plural, 422, "Invalid")
+        changed["metadata"]["resourceVersion"] = str(next(self._versions))
+        self.objects[resource.plural, namespace, name] = changed
+        self._end(landed)
+
     async def apply(self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any]) -> JSON:
         landed = self._begin("APPLY", resource)
         uid = f"uid-{next(self._uids)}"
-        meta = {**body["metadata"], "uid": uid, "creationTimestamp": "2025-05-01T10:00:00Z"}
+        meta = {**body["metadata"], "uid": uid, "creationTimestamp": self.now}
         stored = self.put(resource, {**body, "metadata": {**meta, "namespace": namespace, "name": name}})
         self._end(landed)
         return stored
@@ -132,6 +147,22 @@ class FakeKube(Kube):
                 self.deleted.append(self.objects.pop((plural, where, name)))
         self._end(landed)
 
+    async def page(
+        self, resource: Resource, namespace: str, *, fields: str = "", limit: int, token: str | None = None
+    ) -> JSON:
+        landed = self._begin("LIST", resource)
+        if token is not None and not token.isdecimal():
+            raise Refused("GET", resource.plural, 400, "BadRequest")
+        found = [
+            copy.deepcopy(body)
+            for (plural, where, _), body in sorted(self.objects.items())
+            if (plural, where) == (resource.plural, namespace) and _selected(body, fields)
+        ]
+        first = int(token or 0)
+        rest = str(first + limit) if first + limit < len(found) else ""
+        self._end(landed)
+        return {"metadata": {"continue": rest} if rest else {}, "items": found[first : first + limit]}
+
     async def pages(self, resource: Resource, namespace: str | None, selector: str) -> AsyncIterator[JSON]:
         self._begin("LIST", resource)
         for (plural, where, _), body in list(self.objects.items()):
@@ -139,6 +170,17 @@ class FakeKube(Kube):
             if plural == resource.plural and namespace in {None, where} and labelled:
                 yield {"metadata": {}, "items": [copy.deepcopy(body)]}
         yield {"metadata": {}, "items": None}
+
+    async def watch(
+        self, resource: Resource, namespace: str | None, selector: str, since: str, *, fields: str = ""
+    ) -> AsyncGenerator[JSON, None]:
+        """The objects as they are, once, if they are newer; what happens later is not told."""
+        self._begin("WATCH", resource)
+        for (plural, where, _), body in list(self.objects.items()):
+            newer = int(body["metadata"]["resourceVersion"]) > int(since)
+            labelled = not selector or selector in (body["metadata"].get("labels") or {})
+            if (plural, where) == (resource.plural, namespace) and newer and labelled and _selected(body, fields):
+                yield {"type": "MODIFIED", "object": copy.deepcopy(body)}
 
     def _begin(self, verb: str, resource: Resource) -> KubeError | None:
         call = f"{verb} {resource.plural}"
@@ -161,6 +203,36 @@ class FakeKube(Kube):
         if found is None:
             raise NotFound(verb, resource.plural, 404, "NotFound")
         return found
+
+
+def _patched(body: JSON, operation: JSON) -> bool:
+    """Do one operation of a JSON Patch on members of objects; whether that was possible."""
+    *parents, last = operation["path"].removeprefix("/").split("/")
+    for each in parents:
+        if not isinstance(body.get(each), dict):
+            return False
+        body = body[each]
+    match operation["op"]:
+        case "test":
+            return bool(last in body and body[last] == operation["value"])
+        case "add":
+            body[last] = operation["value"]
+            return True
+        case "remove":
+            return body.pop(last, None) is not None
+    raise AssertionError(operation["op"])
+
+
+def _selected(body: JSON, fields: str) -> bool:
+    """Whether an object has what a field selector asks for; a field that it lacks is empty."""
+    for term in fields.split(",") if fields else ():
+        where, wanted = term.replace("!=", "=").split("=")
+        found: Any = body
+        for step in where.split("."):
+            found = found.get(step, {})
+        if ((found or "") == wanted) is ("!=" in term):
+            return False
+    return True
 
 
 def values_of(secret: JSON) -> dict[str, str]:

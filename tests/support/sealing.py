@@ -9,6 +9,7 @@ from tests.support.cluster import SYSTEM, wait_until
 from tests.support.manifests import entry, secret
 from theazo.sealing import Binding, PublicKey, seal
 from theazo.secret_value import SecretValue
+from theazo_operator.opening import Keyring
 
 
 def public_key(api: Api, platform: str) -> PublicKey:
@@ -16,6 +17,12 @@ def public_key(api: Api, platform: str) -> PublicKey:
     where = path("ConfigMap", SYSTEM, f"sealing-key-{platform}")
     wait_until(f"the sealing key of {platform} is published", lambda: api.get(where).code == 200)
     return PublicKey(base64.b64decode(api.get(where).ok()["data"]["publicKey"]))
+
+
+def keyring(api: Api) -> Keyring:
+    """The cluster's master keys, as its administrator can read them: opens what a test has set."""
+    data = api.get(path("Secret", SYSTEM, "theazo-master-key")).ok()["data"]
+    return Keyring({int(number): base64.b64decode(text) for number, text in data.items()})
 
 
 def sealed_secret(

@@ -99,3 +99,12 @@ def test_kopfs_handlers_are_adapters() -> None:
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.AsyncFunctionDef)]
     assert functions
     assert [each.name for each in functions if (each.end_lineno or 0) - each.lineno + 1 > 10] == []
+
+
+def test_the_api_does_not_even_load_what_opens_values() -> None:
+    """Nor kopf: its process is small, and nothing in it could open a value if it had a key."""
+    code = "import sys, theazo_operator.api.__main__; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "theazo_operator.api.service" in loaded
+    assert not loaded & {"kopf", "kubernetes", "theazo_operator.opening", "theazo_operator._primitives"}

@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,15 @@ import pytest
 import yaml
 
 from hack.cluster.__main__ import parser as cluster_parser
+from tests.support.docblocks import blocks
 from tests.support.docs import DOCUMENTS, ROOT, Fence, anchors, fences, first_cells, inline_code, links, problems
 from theazo import rules
 from theazo.cli.app import app as theazo
 from theazo_operator import metrics
+from theazo_operator.api import problems as api_problems
 from theazo_operator.reasons import Reason
 from theazo_operator.reconcile.secrets import MAX_TOTAL
-from theazo_operator.settings import parse
+from theazo_operator.settings import parse, parse_api
 
 DOCS = ROOT / "docs"
 #: Kinds of others that our documents show: they are parsed, and checked no further.
@@ -71,26 +74,42 @@ def test_the_limits_are_the_documented_ones(limit: str, value: str) -> None:
 
 
 def test_the_metrics_are_the_documented_ones() -> None:
-    counted = {
-        f"{family.name}_total" if family.type == "counter" else family.name for family in metrics.registry.collect()
-    }
+    families = [*metrics.registry.collect(), *metrics.api_registry.collect()]
+    counted = {f"{family.name}_total" if family.type == "counter" else family.name for family in families}
     assert set(first_cells(DOCS / "operations.md", r"[a-z_]+")) == counted
 
 
-def test_the_flags_are_the_documented_ones(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("program", "parser"), [("theazo-operator", parse), ("theazo-api", parse_api)])
+def test_the_flags_are_the_documented_ones(
+    program: str, parser: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("COLUMNS", "1000")
     with pytest.raises(SystemExit):
-        parse(["--help"], {})
+        parser(["--help"], {})
     known = re.findall(r"(?m)^  (--[a-z-]+) [A-Z_]+\s+\w.*?(?:\((\S+)\))?$", capsys.readouterr().out)
     text = (DOCS / "operations.md").read_text(encoding="utf-8")
+    table = text[text.index(f"Flags of `{program}`") :].partition("\n## ")[0].partition("\nFlags of `theazo-api`")[0]
     assert len(known) > 1
-    assert sorted(re.findall(r"(?m)^\| `(--[a-z-]+)` \| (?:none|`(\S+)`) \|", text)) == sorted(known)
+    assert sorted(re.findall(r"(?m)^\| `(--[a-z-]+)` \| (?:none|`(\S+)`) \|", table)) == sorted(known)
+
+
+def test_the_codes_of_problems_are_the_documented_ones() -> None:
+    text = (DOCS / "api.md").read_text(encoding="utf-8")
+    documented = [(int(status), code) for status, code in re.findall(r"(?m)^\| (\d{3}) \| `([a-z_]+)` \|", text)]
+    assert sorted(documented) == sorted((kind.status, kind.code) for kind in api_problems.KINDS)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_block_has_a_rule_by_which_it_is_run(path: Path) -> None:
+    assert len(blocks(path)) == len(fences(path))
 
 
 @pytest.mark.parametrize("fence", of_documents("yaml"))
 def test_a_manifest_is_one_that_the_api_server_takes(fence: Fence) -> None:
     for manifest in yaml.safe_load_all(fence.text):
-        if manifest["kind"] not in FOREIGN_KINDS:
+        if "kind" not in manifest:
+            assert "as `" in fence.intro, "what is no manifest is saved as a file, for a command that reads it"
+        elif manifest["kind"] not in FOREIGN_KINDS:
             assert manifest["apiVersion"] == "theazo.dev/v1alpha1"
             assert problems(manifest, SCHEMAS[manifest["kind"]], manifest["kind"]) == []
 
@@ -108,9 +127,23 @@ def test_the_check_of_manifests_finds_what_is_wrong() -> None:
 
 
 def commands(text: str) -> Iterator[list[str]]:
-    for line in text.replace("\\\n", " ").splitlines():
+    lines = iter(text.replace("\\\n", " ").splitlines())
+    for line in lines:
+        whole = line
+        while _is_open(whole):
+            whole += f"\n{next(lines)}"
         # What is piped or substituted belongs to other programs.
-        yield [] if "$(" in line else shlex.split(line.partition("|")[0], comments=True)
+        lexer = shlex.shlex("" if "$(" in whole else whole, posix=True, punctuation_chars=True)
+        lexer.whitespace_split = True
+        yield list(takewhile(lambda word: not set(word) <= set("();<>|&"), lexer))
+
+
+def _is_open(text: str) -> bool:
+    try:
+        shlex.split(text, comments=True)
+    except ValueError:
+        return True
+    return False
 
 
 def is_known(words: list[str]) -> bool:

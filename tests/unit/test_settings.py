@@ -1,8 +1,9 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from theazo_operator.settings import Settings, parse
+from theazo_operator.settings import ApiSettings, Settings, parse, parse_api
 
 DEFAULTS = Settings(
     namespace="theazo-system",
@@ -88,9 +89,52 @@ def test_what_is_wrong_is_said_and_ends_the_process_with_2(
     assert says in capsys.readouterr().err
 
 
-def test_help_names_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
+API_FLAGS = {name: value for name, value in FLAGS.items() if name not in {"master-key-dir", "platform"}} | {
+    "trusted-proxies": "10.0.0.0/8,::1",
+    "agent-wait": "0.5",
+}
+API_GIVEN = ApiSettings(
+    namespace="ns",
+    kubeconfig=Path("/k"),
+    trusted_proxies="10.0.0.0/8,::1",
+    agent_wait=0.5,
+    allow_platform_computes=True,
+    listen_host="127.0.0.1",
+    listen_port=99,
+    log_level="DEBUG",
+)
+
+
+def test_the_api_has_settings_of_its_own() -> None:
+    assert parse_api([f"--{name}={value}" for name, value in API_FLAGS.items()], {}) == API_GIVEN
+    environment = {f"THEAZO_{name.upper().replace('-', '_')}": value for name, value in API_FLAGS.items()}
+    assert parse_api([], environment) == API_GIVEN
+    defaults = parse_api([], {})
+    assert (defaults.trusted_proxies, defaults.namespace, defaults.listen_port) == ("", "theazo-system", 8080)
+    assert defaults.agent_wait == 2
+
+
+def test_the_api_is_never_told_where_a_master_key_is(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse_api(["--master-key-dir", "/m"], {})
+    assert "unrecognized arguments" in capsys.readouterr().err
+    assert not hasattr(parse_api([], {"THEAZO_MASTER_KEY_DIR": "/m"}), "master_key_dir")
+
+
+@pytest.mark.parametrize(("read", "flags"), [(parse, FLAGS), (parse_api, API_FLAGS)], ids=["operator", "api"])
+def test_help_names_every_flag(
+    read: Callable[..., object], flags: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as caught:
-        parse(["--help"], {})
+        read(["--help"], {})
     assert caught.value.code == 0
     printed = capsys.readouterr().out
-    assert all(f"--{name}" in printed for name in FLAGS)
+    assert all(f"--{name}" in printed for name in flags)
+
+
+@pytest.mark.parametrize("wait", ["-1", "21", "soon", "nan", "inf"])
+def test_a_wait_that_is_none_is_refused(wait: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse_api(["--agent-wait", wait], {})
+    assert caught.value.code == 2
+    assert "--agent-wait is a number of seconds from 0 to 20" in capsys.readouterr().err

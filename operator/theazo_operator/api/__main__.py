@@ -15,12 +15,15 @@ from theazo_operator.api.sealing_keys import SealingKeys
 from theazo_operator.api.secrets import Secrets
 from theazo_operator.api.service import application
 from theazo_operator.api.sessions import Sessions
+from theazo_operator.api.settling import Settling
 from theazo_operator.kube.client import Kube
 from theazo_operator.kube.errors import KubeError
 from theazo_operator.kube.login import LoginError, connect
 from theazo_operator.settings import ApiSettings, parse_api
 
 log = logging.getLogger(__name__)
+# Longer than clients and load balancers keep a connection that is idle: else a request meets one that was just closed.
+_IDLE = 75  # seconds
 _GRACE = 25  # seconds for requests under way, within a Pod's 30
 
 
@@ -45,7 +48,10 @@ def services(kube: Kube, settings: ApiSettings) -> Services:
     """Put the parts together."""
     sessions, keys = Sessions(kube), SealingKeys(kube, settings.namespace)
     secrets = Secrets(kube, sessions, keys)
-    agents = Agents(kube, sessions, secrets, settings.namespace, platform_computes=settings.allow_platform_computes)
+    settling = Settling(kube, settings.agent_wait)
+    agents = Agents(
+        kube, sessions, secrets, settling, settings.namespace, platform_computes=settings.allow_platform_computes
+    )
     return Services(sessions, secrets, agents, keys)
 
 
@@ -64,6 +70,7 @@ async def _serve(settings: ApiSettings) -> bool:
             lifespan="off",
             proxy_headers=bool(settings.trusted_proxies),
             forwarded_allow_ips=settings.trusted_proxies,
+            timeout_keep_alive=_IDLE,
             timeout_graceful_shutdown=_GRACE,
         )
         server = uvicorn.Server(config)

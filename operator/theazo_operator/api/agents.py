@@ -5,19 +5,30 @@ import base64
 import hashlib
 import secrets
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from theazo_operator.api import models, problems
 from theazo_operator.api.ownership import belongs, owner_reference
+from theazo_operator.api.paging import read_page
 from theazo_operator.api.problems import Problem
-from theazo_operator.api.secrets import Secrets
+from theazo_operator.api.secrets import Secrets, names_of
 from theazo_operator.api.sessions import Sessions, is_label
+from theazo_operator.api.settling import Settling
 from theazo_operator.kube import resource as kind
 from theazo_operator.kube.client import JSON, Kube
 from theazo_operator.kube.errors import Exists, NotFound, Refused
 from theazo_operator.resources.agent import Agent
 from theazo_operator.resources.conditions import find
-from theazo_operator.resources.meta import API_VERSION, MANAGED_BY, MANAGED_BY_LABEL, format_time, mapping, rows, word
+from theazo_operator.resources.meta import (
+    API_VERSION,
+    MANAGED_BY,
+    MANAGED_BY_LABEL,
+    Key,
+    format_time,
+    mapping,
+    rows,
+    word,
+)
 from theazo_operator.resources.session import Session
 
 
@@ -25,9 +36,17 @@ class Agents:
     """The agents of all sessions; each method is about one session."""
 
     def __init__(
-        self, kube: Kube, sessions: Sessions, stored: Secrets, namespace: str, *, platform_computes: bool
+        self,
+        kube: Kube,
+        sessions: Sessions,
+        stored: Secrets,
+        settling: Settling,
+        namespace: str,
+        *,
+        platform_computes: bool,
     ) -> None:
         self._kube = kube
+        self._settling = settling
         self._sessions = sessions
         self._secrets = stored
         self._namespace = namespace
@@ -43,11 +62,16 @@ class Agents:
                 IDEMPOTENCY_MISMATCH.
             KubeError: a request failed; with a key it is safe to ask again.
         """
-        session = await self._sessions.find(platform, session_id)
+        session, stored, there = await asyncio.gather(
+            self._sessions.find(platform, session_id),
+            self._secrets.stored(Key(platform, session_id)) if wanted.secrets else _nothing(),
+            self._has_compute(platform, wanted.compute),
+        )
         manifest = _manifest(session, wanted, _name(session, idempotency_key))
         try:
-            await self._check(platform, session, wanted)
-            return _show(await self._kube.create(kind.AGENTS, platform, manifest, explain=True)), True
+            _check(wanted, names_of(stored, session), has_compute=there)
+            created = await self._kube.create(kind.AGENTS, platform, manifest, explain=True)
+            return _show(await self._settling.settled(created)), True
         except Exists:
             return _show(await self._made_before(platform, manifest)), False
         except Problem:
@@ -76,14 +100,13 @@ class Agents:
         """A page of agents.
 
         Raises:
-            Problem: SESSION_NOT_FOUND.
+            Problem: SESSION_NOT_FOUND, or INVALID_REQUEST where the cursor is none.
             KubeError: the request failed.
         """
         session = await self._sessions.read(platform, session_id)
-        fields = f"spec.sessionRef.name={session_id}" + (f",status.phase={query.phase}" if query.phase else "")
-        page = await self._kube.page(kind.AGENTS, platform, fields=fields, limit=query.limit, token=query.cursor)
-        agents = [_show(body) for body in page.get("items") or () if belongs(body, session)]
-        return models.AgentList(agents=agents, next_cursor=page["metadata"].get("continue") or None)
+        fields = ",".join([f"spec.sessionRef.name={session_id}", *_in_phase(query.phase)])
+        found, cursor = await read_page(self._kube, kind.AGENTS, platform, query, fields)
+        return models.AgentList(agents=[_show(body) for body in found if belongs(body, session)], next_cursor=cursor)
 
     async def delete(self, platform: str, session_id: str, name: str) -> None:
         """Delete an agent, with its sandbox.
@@ -96,25 +119,6 @@ class Agents:
         if meta.tracked:
             raise Problem(problems.MANAGED_ELSEWHERE, "Argo CD or Flux keeps this agent: remove it from its Git source")
         await self._kube.delete(kind.AGENTS, platform, name, meta.uid)
-
-    async def _check(self, platform: str, session: Session, wanted: models.AgentCreate) -> None:
-        """Say at once what an agent would wait for, or could never be."""
-        names = [each.name for each in wanted.secrets]
-        if len(set(names)) != len(names):
-            raise Problem(problems.INVALID_AGENT, "a variable's name stands twice in `secrets`: declare each once")
-        needed = {each.source or each.name for each in wanted.secrets if not each.optional}
-        stored, there = await asyncio.gather(
-            self._secrets.names(session) if needed else _nothing(), self._has_compute(platform, wanted.compute)
-        )
-        missing = sorted(needed - stored)
-        if missing:
-            what = f"the session lacks {', '.join(missing[:10])}{' and more' if missing[10:] else ''}"
-            detail = f"{what}: set what is missing, or do not declare it"
-            raise Problem(problems.SECRETS_MISSING, detail, missing=missing)
-        if not there:
-            raise Problem(
-                problems.COMPUTE_NOT_FOUND, "there is no compute of this name; ask who runs the cluster for the names"
-            )
 
     async def _has_compute(self, platform: str, compute: str) -> bool:
         for namespace in (self._namespace, *((platform,) if self._platform_computes else ())):
@@ -145,8 +149,31 @@ class Agents:
         return body
 
 
-async def _nothing() -> set[str]:
-    return set()
+def _in_phase(phase: models.Phase | None) -> list[str]:
+    """Which agents are shown with a phase. One that the operator has not seen yet has none, and counts as Pending."""
+    if phase == "Pending":
+        return [f"status.phase!={other}" for other in get_args(models.Phase) if other != phase]
+    return [f"status.phase={phase}"] if phase else []
+
+
+async def _nothing() -> None:
+    pass
+
+
+def _check(wanted: models.AgentCreate, stored: set[str], *, has_compute: bool) -> None:
+    """Say at once what an agent would wait for, or could never be."""
+    names = [each.name for each in wanted.secrets]
+    if len(set(names)) != len(names):
+        raise Problem(problems.INVALID_AGENT, "a variable's name stands twice in `secrets`: declare each once")
+    missing = sorted({each.source or each.name for each in wanted.secrets if not each.optional} - stored)
+    if missing:
+        what = f"the session lacks {', '.join(missing[:10])}{' and more' if missing[10:] else ''}"
+        detail = f"{what}: set what is missing, or do not declare it"
+        raise Problem(problems.SECRETS_MISSING, detail, missing=missing)
+    if not has_compute:
+        raise Problem(
+            problems.COMPUTE_NOT_FOUND, "there is no compute of this name; ask who runs the cluster for the names"
+        )
 
 
 def _name(session: Session, idempotency_key: str | None) -> str:
@@ -189,13 +216,15 @@ def _show(body: JSON) -> models.Agent:
     agent = Agent.of(body)
     status = agent.status
     ready, stalled = find(status, "Ready") or {}, find(status, "Stalled") or {}
-    given = {row.get("name"): row.get("updatedAt") for row in rows(status.get("secrets"))}
+    recorded: Any = status.get("phase")
+    phase: models.Phase = recorded if recorded in get_args(models.Phase) else "Pending"
+    given = {word(row.get("name")): row.get("updatedAt") for row in rows(status.get("secrets"))}
     declared = agent.spec.secrets if agent.spec else ()
     return models.Agent(
         id=agent.meta.key.name,
         session_id=_session_of(body) or "",
         compute=agent.spec.compute if agent.spec else "",
-        phase=status.get("phase") or "Pending",
+        phase=phase,
         reason=ready.get("reason"),
         message=ready.get("message"),
         stalled=stalled.get("status") == "True",

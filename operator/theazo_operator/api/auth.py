@@ -4,22 +4,24 @@ A key is 256 random bits, so its SHA-256 is enough: there is nothing to guess th
 """
 
 import base64
-import binascii
 import hmac
 import json
 import logging
+import re
 import time
 from asyncio import Lock
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from theazo import api_key
+from theazo import api_key, rules
+from theazo.errors import InvalidName
 from theazo_operator import metrics
-from theazo_operator.api.problems import TOO_MANY_FAILURES, UNAUTHORIZED, Problem
+from theazo_operator.api.problems import TOO_MANY_FAILURES, UNAUTHORIZED, UNAVAILABLE, Problem, unavailable
 from theazo_operator.kube import resource as kind
 from theazo_operator.kube.client import Kube
-from theazo_operator.kube.errors import NotFound
+from theazo_operator.kube.errors import KubeError, NotFound
 from theazo_operator.resources.meta import mapping, word
 
 log = logging.getLogger(__name__)
@@ -51,6 +53,7 @@ class ApiKeys:
     def __init__(self, kube: Kube, namespace: str) -> None:
         self._kube = kube
         self._namespace = namespace
+        self._stored: Mapping[str, Any] = {}
         self._entries: dict[str, _Entry] = {}
         self._read_at = float("-inf")
         self._reading = Lock()
@@ -60,16 +63,20 @@ class ApiKeys:
         """Say whose key stands in the header. A valid key is never made to wait, whoever else fails from its address.
 
         Raises:
-            Problem: UNAUTHORIZED, or TOO_MANY_FAILURES where the client fails all the time.
-            KubeError: the hashes could not be read; nobody is let in by older ones.
+            Problem: UNAUTHORIZED, or TOO_MANY_FAILURES where the client fails all the time; UNAVAILABLE where the
+                hashes can't be read: nobody is let in by older ones.
         """
-        await self._refresh()
-        given = api_key.API_KEY_PATTERN.fullmatch((authorization or "").removeprefix("Bearer "))
-        entry = self._entries.get(given[1]) if given else None
-        # Compared whether there is such an id or not, so that the time tells nothing.
-        matches = hmac.compare_digest(api_key.digest(given[0] if given else ""), entry.digest if entry else _NOBODY)
-        if given is not None and entry is not None and matches:
-            return Caller(given[1], entry.platform)
+        now = time.monotonic()
+        await self._refresh(now - _FRESH)
+        scheme, _, text = (authorization or "").partition(" ")
+        given = api_key.API_KEY_PATTERN.fullmatch(text.strip(" ")) if scheme.lower() == "bearer" else None
+        caller = self._find(given)
+        if caller is None and given is not None and self._failures.left(client) >= 1:
+            # It may have been made a moment ago. Whether there is such an id makes no difference to the time.
+            await self._refresh(now)
+            caller = self._find(given)
+        if caller is not None:
+            return caller
         metrics.count_authentication_failure(
             "missing" if authorization is None else "unknown" if given else "malformed"
         )
@@ -94,24 +101,41 @@ class ApiKeys:
             data = (await self._kube.get(kind.SECRETS, self._namespace, _SECRET)).get("data")
         except NotFound:
             data = None
-        self._entries = {name: entry for name, text in mapping(data).items() if (entry := _entry(name, text))}
+        stored = mapping(data)
+        if stored != self._stored:
+            self._entries = {name: entry for name, text in stored.items() if (entry := _entry(name, text))}
+            self._stored = stored
         self._read_at = began
 
-    async def _refresh(self) -> None:
-        async with self._reading:
-            if time.monotonic() - self._read_at >= _FRESH:
-                await self.read()
+    async def _refresh(self, moment: float) -> None:
+        """Read what was last read before a moment."""
+        try:
+            async with self._reading:
+                if self._read_at < moment:
+                    await self.read()
+        except KubeError as error:
+            log.warning("API keys can't be read", extra={"error": type(error).__name__, "status": error.status})
+            raise unavailable(UNAVAILABLE, "API keys can't be looked up at the moment; try again") from None
+
+    def _find(self, given: re.Match[str] | None) -> Caller | None:
+        entry = self._entries.get(given[1]) if given else None
+        # Compared whether there is such an id or not, so that the time tells nothing.
+        matches = hmac.compare_digest(api_key.digest(given[0] if given else ""), entry.digest if entry else _NOBODY)
+        return Caller(given[1], entry.platform) if given is not None and entry is not None and matches else None
 
 
 def _entry(name: str, text: Any) -> _Entry | None:  # noqa: ANN401 - whatever stands in the Secret
     """Read one entry; one that can't be read lets nobody in."""
+    key_id = name if api_key.API_KEY_ID_PATTERN.fullmatch(name) else None
     try:
         fields = mapping(json.loads(base64.b64decode(text, validate=True)))
-    except (TypeError, ValueError, binascii.Error):
-        fields = {}
-    platform, digest = word(fields.get("platform")), word(fields.get("hash"))
-    if platform is None or digest is None or not digest.isascii():
-        log.error("an API key's entry can't be read and counts as revoked", extra={"key_id": name})
+        platform, digest = word(fields.get("platform")) or "", word(fields.get("hash")) or ""
+        rules.check_platform(platform)  # it becomes part of a path
+    except (TypeError, ValueError, RecursionError, InvalidName):
+        platform = digest = ""
+    if key_id is None or not digest or not digest.isascii():
+        # What is no id may be a whole key that was put there.
+        log.error("an API key's entry can't be read and counts as revoked", extra={"key_id": key_id})
         return None
     return _Entry(platform, digest)
 
@@ -122,11 +146,16 @@ class Failures:
     def __init__(self) -> None:
         self._clients: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
+    def left(self, client: str) -> float:
+        """How many failures a client has before it must wait; below 1 it must."""
+        now = time.monotonic()
+        left, since = self._clients.get(client, (float(_BURST), now))
+        return min(_BURST, left + (now - since) * _REFILL)
+
     def count(self, client: str) -> int:
         """Count one; returns how many seconds the client has to wait, 0 if not at all."""
-        now = time.monotonic()
-        left, since = self._clients.pop(client, (float(_BURST), now))
-        left = min(_BURST, left + (now - since) * _REFILL)
+        now, left = time.monotonic(), self.left(client)
+        self._clients.pop(client, None)
         wait = 0 if left >= 1 else int((1 - left) / _REFILL) + 1
         self._clients[client] = (left if wait else left - 1, now)
         if len(self._clients) > _CLIENTS:

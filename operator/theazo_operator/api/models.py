@@ -1,5 +1,6 @@
 """What goes over the wire. Requests are read strictly, and no reply has a field that could hold a value."""
 
+import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
@@ -18,6 +19,17 @@ _RESOURCE = rf"^(cpu|memory|ephemeral-storage|hugepages-[1-9][0-9]*[KMG]i|{_EXTE
 _LONGEST = 2**31 - 1  # seconds; as in the schema of TheazoAgents
 _DAY = 86_400
 
+
+def _from_float(value: Any) -> Any:  # noqa: ANN401 - whatever stands in the JSON
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+# JSON has one type of numbers: 3600.0 is the same as 3600, and some languages write no other.
+_WHOLE = BeforeValidator(_from_float)
+Life = Annotated[int, Field(ge=1, le=31_536_000), _WHOLE]
+Span = Annotated[int, Field(ge=1, le=_LONGEST), _WHOLE]
+Rest = Annotated[int, Field(ge=0, le=_LONGEST), _WHOLE]
+Deadline = Annotated[int, Field(ge=1, le=_DAY), _WHOLE]
 Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 Phase = Literal["Pending", "Running", "Succeeded", "Failed"]
 
@@ -39,10 +51,8 @@ class SessionCreate(Wire):
     """Which user's session to get or make."""
 
     user: str = Field(min_length=1, max_length=rules.MAX_USER, description="The end user, by the id that you know.")
-    ttl_seconds: int | None = Field(
+    ttl_seconds: Life | None = Field(
         default=None,
-        ge=1,
-        le=31_536_000,
         description="After how many seconds a new session ends with all that it owns. One that is there keeps its own.",
     )
 
@@ -83,7 +93,7 @@ class SealedSecrets(Wire):
     """Values that the client has sealed itself."""
 
     sealing_id: str = Field(min_length=1, max_length=rules.MAX_SEALING_ID, pattern=rules.SEALING_ID_PATTERN)
-    secrets: dict[str, str] = Field(min_length=1, max_length=rules.MAX_NAMES)
+    secrets: dict[str, str] = Field(json_schema_extra={"minProperties": 1, "maxProperties": rules.MAX_NAMES})
 
 
 class SealingKey(Wire):
@@ -105,17 +115,19 @@ class DeclaredSecret(Wire):
     name: str = Field(
         max_length=rules.MAX_NAME, json_schema_extra={"pattern": NAME}, description="The variable's name."
     )
-    source: Annotated[str, StringConstraints(max_length=rules.MAX_NAME, pattern=rules.NAME_PATTERN)] | None = Field(
-        default=None, alias="from", description="The secret's name, if it is not the variable's."
+    source: Annotated[str, WithJsonSchema({"type": "string", "maxLength": rules.MAX_NAME, "pattern": NAME})] | None = (
+        Field(default=None, alias="from", description="The secret's name, if it is not the variable's.")
     )
     optional: bool = Field(default=False, description="Whether the agent starts without it where the session lacks it.")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        try:
-            rules.check_name(self.name)
-        except InvalidName as error:
-            raise ValueError(str(error)) from None
+        # Both are shown where something is missing, so neither may be a value.
+        for name in (self.name, self.name if self.source is None else self.source):
+            try:
+                rules.check_name(name)
+            except InvalidName as error:
+                raise ValueError(str(error)) from None
         return self
 
 
@@ -134,31 +146,37 @@ Declared = Annotated[
 
 
 def _from_number(value: Any) -> Any:  # noqa: ANN401 - whatever stands in the JSON
+    value = _from_float(value)
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-Amount = Annotated[
-    str,
-    StringConstraints(max_length=32, pattern=_QUANTITY),
-    BeforeValidator(_from_number),
+_AMOUNT = {
+    "anyOf": [
+        {"type": "string", "maxLength": 32, "pattern": _QUANTITY},
+        {"type": "integer", "minimum": 0, "maximum": 2**63 - 1},
+    ]
+}
+Amount = Annotated[str, StringConstraints(max_length=32, pattern=_QUANTITY), BeforeValidator(_from_number)]
+Word = Annotated[str, StringConstraints(max_length=32768, pattern=r"^[^\x00]*$")]
+Amounts = Annotated[
+    dict[Annotated[str, StringConstraints(max_length=253, pattern=_RESOURCE)], Amount],
+    Field(max_length=16),
     WithJsonSchema(
         {
-            "anyOf": [
-                {"type": "string", "maxLength": 32, "pattern": _QUANTITY},
-                {"type": "integer", "minimum": 0, "maximum": 2**63 - 1},
-            ]
+            "type": "object",
+            "maxProperties": 16,
+            "propertyNames": {"type": "string", "maxLength": 253, "pattern": _RESOURCE},
+            "additionalProperties": _AMOUNT,
         }
     ),
 ]
-Word = Annotated[str, StringConstraints(max_length=32768, pattern=r"^[^\x00]*$")]
-Amounts = dict[Annotated[str, StringConstraints(max_length=253, pattern=_RESOURCE)], Amount]
 
 
 class Resources(Wire):
     """What the sandbox may use, in place of what the compute says."""
 
-    limits: Amounts | None = Field(default=None, max_length=16)
-    requests: Amounts | None = Field(default=None, max_length=16)
+    limits: Amounts | None = None
+    requests: Amounts | None = None
 
 
 class AgentCreate(Wire):
@@ -172,10 +190,10 @@ class AgentCreate(Wire):
     args: list[Word] | None = Field(default=None, max_length=256)
     resources: Resources | None = None
     restart_policy: Literal["Never", "OnFailure", "Always"] = "Never"
-    active_deadline_seconds: int | None = Field(default=None, ge=1, le=_LONGEST)
-    ttl_seconds_after_finished: int | None = Field(default=None, ge=0, le=_LONGEST)
-    secrets_deadline_seconds: int = Field(default=300, ge=1, le=_DAY)
-    start_deadline_seconds: int = Field(default=300, ge=1, le=_DAY)
+    active_deadline_seconds: Span | None = None
+    ttl_seconds_after_finished: Rest | None = None
+    secrets_deadline_seconds: Deadline = 300
+    start_deadline_seconds: Deadline = 300
 
 
 class AgentSecret(Wire):
@@ -211,10 +229,16 @@ class AgentList(Wire):
     next_cursor: str | None = Field(description="For the parameter `cursor` of the next request; null at the end.")
 
 
+def _from_digits(value: Any) -> Any:  # noqa: ANN401 - a parameter's text
+    if not re.fullmatch("[0-9]{1,9}", value):
+        raise ValueError("a whole number, in decimal digits")
+    return int(value)
+
+
 class Page(Wire):
     """Where to go on in a list, and how far."""
 
-    limit: int = Field(default=100, ge=1, le=500)
+    limit: Annotated[int, BeforeValidator(_from_digits)] = Field(default=100, ge=1, le=500)
     cursor: str | None = Field(default=None, min_length=1, max_length=4096)
 
 
@@ -228,3 +252,12 @@ class AgentQuery(Page):
     """Which agents to list."""
 
     phase: Phase | None = None
+
+
+FIELDS = frozenset(
+    field.alias or name
+    for model in list(globals().values())
+    if isinstance(model, type) and issubclass(model, Wire)
+    for name, field in model.model_fields.items()
+)
+"""All names that are ours, and may be repeated wherever they stand."""

@@ -1,6 +1,7 @@
 """The OpenAPI document, from the operations and their models. `python -m theazo_operator.api.openapi` prints it."""
 
 import json
+import sys
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
@@ -22,6 +23,12 @@ _PATH = {
     "sid": ("A session's id.", _LABEL),
     "aid": ("An agent's id.", _LABEL),
     "name": ("A secret's name.", {"type": "string", "pattern": rules.NAME_PATTERN, "maxLength": rules.MAX_NAME}),
+}
+_IN_SESSION = ("setSecrets", "listSecrets", "createAgent", "listAgents", "getSession", "deleteSession")
+_LINKS: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
+    "listSecrets": ({"sid": "$request.path.sid", "name": "$response.body#/secrets/0/name"}, ("deleteSecret",)),
+    "openSession": ({"sid": "$response.body#/id"}, _IN_SESSION),
+    "createAgent": ({"sid": "$request.path.sid", "aid": "$response.body#/id"}, ("getAgent", "deleteAgent")),
 }
 _DESCRIPTION = """\
 Sessions, secrets and agents of one platform, which is the API key's. Values go in and never come out.
@@ -124,7 +131,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
     if operation.bodies:
         described["requestBody"] = {"required": True, "content": {t: _content(m) for t, m in operation.bodies.items()}}
     described["responses"] = {
-        **{str(status): _reply(model) for status, model in operation.replies.items()},
+        **{str(status): _reply(model) | _links(operation.name) for status, model in operation.replies.items()},
         **_problems(kinds),
     }
     return described
@@ -153,7 +160,7 @@ def _headers(operation: Operation) -> list[dict[str, Any]]:
     if not operation.idempotent_by_key:
         return []
     text = "Makes a repeated request safe: with the same key and body it answers with the agent that is there."
-    schema = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"}
+    schema = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"}
     return [{"name": "Idempotency-Key", "in": "header", "description": text, "schema": schema}]
 
 
@@ -165,6 +172,12 @@ def _reply(model: type[BaseModel] | None) -> dict[str, Any]:
     if model is None:
         return {"description": "Done."}
     return {"description": (model.__doc__ or "").partition("\n")[0], "content": {"application/json": _content(model)}}
+
+
+def _links(name: str) -> dict[str, Any]:
+    """Which operations go on with what this one made."""
+    made, follow = _LINKS.get(name, ({}, ()))
+    return {"links": {each: {"operationId": each, "parameters": made} for each in follow}} if follow else {}
 
 
 def _problems(kinds: Iterable[Kind]) -> dict[str, Any]:
@@ -184,4 +197,4 @@ def text() -> str:
 
 
 if __name__ == "__main__":
-    print(text(), end="")  # noqa: T201 - that is what it is for
+    sys.stdout.write(text())

@@ -210,7 +210,13 @@ OPERATIONS: tuple[Operation, ...] = (
         "Delete a secret for good. Agents that declare it fail; running ones keep its value.",
         _delete_secret,
         {204: None},
-        (problems.SESSION_NOT_FOUND, problems.SECRET_NOT_FOUND, problems.MANAGED_ELSEWHERE, problems.CONFLICT),
+        (
+            problems.SESSION_NOT_FOUND,
+            problems.SECRET_NOT_FOUND,
+            problems.MANAGED_ELSEWHERE,
+            problems.CONFLICT,
+            problems.REFUSED_BY_CLUSTER,
+        ),
     ),
     Operation(
         "POST",

@@ -96,10 +96,10 @@ def of_kube(error: KubeError) -> Problem:
             return Problem(CONFLICT, "others wrote the same object all the time; try again")
         case Expired():
             return Problem(CURSOR_EXPIRED, "the cursor is older than five minutes or so; list again from the start")
-        case Refused() if error.status == 403 and " cannot " in error.message:  # noqa: PLR2004 - HTTP
+        case Refused() if error.status == 403 and error.message and " cannot " not in error.message:  # noqa: PLR2004 - HTTP
+            return Problem(REFUSED_BY_CLUSTER, "ask the platform's administrators: the cluster's events say which one")
+        case Refused() if error.status == 403:  # noqa: PLR2004 - HTTP; a read can only be refused for want of rights
             return Problem(
                 PLATFORM_NOT_SERVED, "the API has no rights in this platform; `theazo platforms add` grants them"
             )
-        case Refused() if error.status == 403:  # noqa: PLR2004 - HTTP
-            return Problem(REFUSED_BY_CLUSTER, "ask the platform's administrators: the cluster's events say which one")
     return unavailable(UNAVAILABLE, "the cluster does not answer as it should; nothing was half done, try again")

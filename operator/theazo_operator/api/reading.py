@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from theazo import rules
 from theazo.errors import InvalidName
 from theazo.secret_value import SecretValue
+from theazo_operator.api import models
 from theazo_operator.api.problems import BODY_TOO_LARGE, INVALID_REQUEST, INVALID_SECRET, SECRETS_TOO_LARGE, Problem
 
 MAX_BODY = 2 * 1024 * 1024  # bytes; the 900 KiB that a session holds, in JSON with many escapes
@@ -23,7 +24,7 @@ async def read_body(chunks: AsyncIterator[bytes], declared: str | None) -> bytes
     Raises:
         Problem: BODY_TOO_LARGE.
     """
-    if declared is not None and declared.isascii() and declared.isdigit() and int(declared) > MAX_BODY:
+    if declared is not None and declared.isascii() and declared.isdigit() and int(declared[:20]) > MAX_BODY:
         raise _too_large()
     body = bytearray()
     async for chunk in chunks:
@@ -107,10 +108,10 @@ def check_count(names: int) -> None:
         raise Problem(SECRETS_TOO_LARGE, f"a session has at most {rules.MAX_NAMES} secrets; the body has {names}")
 
 
-def check_names(names: Mapping[str, object]) -> list[dict[str, str]]:
+def check_names(names: Mapping[str, object], below: str = "") -> list[dict[str, str]]:
     """Say what is wrong with names, by position: what is malformed may be a value, and is not repeated."""
     found = [(position, _problem_with_name(name)) for position, name in enumerate(names)]
-    return [error(f"/{position}", f"name {position + 1}: {why}") for position, why in found if why]
+    return [error(f"{below}/{position}", f"name {position + 1}: {why}") for position, why in found if why]
 
 
 def _problem_with_name(name: str) -> str | None:
@@ -136,28 +137,21 @@ def read_model(model: type[M], value: Mapping[str, Any], *, text: bool = False) 
         return model.model_validate(value, strict=not text, by_alias=True, by_name=False)
     except ValidationError as problem:
         found = problem.errors(include_url=False, include_context=False, include_input=False)
-    known = _names_in(model)
-    errors = [_explain(each["loc"], each["type"], each["msg"], known) for each in found[:_MAX_ERRORS]]
+    errors = [_explain(each["loc"], each["type"], each["msg"]) for each in found[:_MAX_ERRORS]]
     where = "the query" if text else "the body"
     raise Problem(INVALID_REQUEST, f"{where} has {len(found)} errors: see `errors`", errors=errors)
 
 
-def _explain(place: Sequence[int | str], kind: str, message: str, known: set[str]) -> dict[str, str]:
+def _explain(place: Sequence[int | str], kind: str, message: str) -> dict[str, str]:
     """Say where and what, up to the first name in the path that is not one of ours."""
     path = []
     for step in place:
-        if isinstance(step, str) and step not in known:
+        if isinstance(step, str) and step not in models.FIELDS:
             break
         path.append(str(step))
     if kind == "extra_forbidden":
         message = "there is a field here that the API does not know"
     return error("".join(f"/{step}" for step in path), message.removeprefix("Value error, "))
-
-
-def _names_in(model: type[BaseModel]) -> set[str]:
-    schema = model.model_json_schema(by_alias=True)
-    parts = [schema, *schema.get("$defs", {}).values()]
-    return {name for part in parts for name in part.get("properties", {})}
 
 
 def read_query(model: type[M] | None, query: bytes) -> M | None:

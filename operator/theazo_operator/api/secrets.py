@@ -1,45 +1,53 @@
 """Secrets of a session: one TheazoSecret, changed by one JSON Patch that nobody else's change can fall into.
 
-set      seal → read the object → patch with `test` on its version, again while others write it
+set      read session and object → seal → patch with `test` on its version, again while others write it
 list     names and times
 delete   the same patch, taking one name away
+
+What comes in while a patch is under way waits, and is the next one together: each rewrites an object of perhaps 1 MiB.
 """
 
 import asyncio
 import random
 import time
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from weakref import WeakValueDictionary
 
-from theazo import rules
 from theazo.errors import MalformedEnvelope
 from theazo.sealing import Binding, Envelope, seal
 from theazo.secret_value import SecretValue
 from theazo_operator import metrics
 from theazo_operator.api import models, problems, reading
-from theazo_operator.api.ownership import belongs, kept_elsewhere, owner_reference
+from theazo_operator.api.entries import Change, Entry, check_size, entries_of, entry_of, manifest, merge
+from theazo_operator.api.ownership import belongs
 from theazo_operator.api.problems import Problem
 from theazo_operator.api.sealing_keys import SealingKeys
-from theazo_operator.api.sessions import Sessions
+from theazo_operator.api.sessions import Sessions, is_label
 from theazo_operator.kube import resource as kind
 from theazo_operator.kube.client import JSON, Kube
-from theazo_operator.kube.errors import Exists, NotFound, Outdated
-from theazo_operator.resources.meta import (
-    API_VERSION,
-    MANAGED_BY,
-    MANAGED_BY_LABEL,
-    Key,
-    format_time,
-    mapping,
-    parse_time,
-)
+from theazo_operator.kube.errors import Exists, KubeError, NotFound, Outdated
+from theazo_operator.resources.meta import Key, format_time, parse_time
 from theazo_operator.resources.meta import time as readable_time
 from theazo_operator.resources.session import Session
 
 _PATIENCE = 20.0  # seconds of others' writes
 _PAUSES = (0.0, 0.02, 0.05, 0.1, 0.2)
-Entry = Mapping[str, str]
+Find = Callable[[str, str], Awaitable[Session]]
+Prepare = Callable[[Session], Awaitable[Change]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waiting:
+    """A change that waits for its turn, and its outcome."""
+
+    prepare: Prepare
+    done: asyncio.Future[None]
+
+    def end(self, error: Exception | None) -> None:
+        if not self.done.done():
+            self.done.set_exception(error) if error else self.done.set_result(None)
 
 
 class Secrets:
@@ -51,6 +59,7 @@ class Secrets:
         self._keys = keys
         # Writers of one session take turns here: only another replica can still come between.
         self._turns: WeakValueDictionary[Key, asyncio.Lock] = WeakValueDictionary()
+        self._waiting: dict[tuple[Key, Find], list[_Waiting]] = {}
 
     async def set_values(self, platform: str, session_id: str, values: Mapping[str, SecretValue]) -> None:
         """Seal values and set them, all or none.
@@ -59,12 +68,15 @@ class Secrets:
             Problem: SESSION_NOT_FOUND, SESSION_ENDED, SECRETS_TOO_LARGE, MANAGED_ELSEWHERE, CONFLICT.
             KubeError: a request failed; what was set then is unknown, and setting it again is safe.
         """
-        session, key = await asyncio.gather(self._sessions.find(platform, session_id), self._keys.get(platform))
-        sealed = {}
-        for name, value in values.items():
-            sealed[name] = seal(value, Binding(platform, session_id, session.sealing_id, name), key)
-            await asyncio.sleep(0)  # 256 of them take a while, and others wait
-        await self._put(session, sealed)
+
+        async def prepare(session: Session) -> Change:
+            sealed, key = {}, await self._keys.get(platform)
+            for name, value in values.items():
+                sealed[name] = seal(value, Binding(platform, session_id, session.sealing_id, name), key)
+                await asyncio.sleep(0)  # 256 of them take a while, and others wait
+            return _put(sealed)
+
+        await self._change(Key(platform, session_id), self._sessions.find, prepare)
 
     async def set_sealed(self, platform: str, session_id: str, given: models.SealedSecrets) -> None:
         """Set values that the client has sealed, all or none.
@@ -73,19 +85,23 @@ class Secrets:
             Problem: as `set_values`, and INVALID_SECRET, SESSION_CHANGED, SEALING_KEY_CHANGED.
             KubeError: as `set_values`.
         """
-        session = await self._sessions.find(platform, session_id)
-        if given.sealing_id != session.sealing_id:
-            raise Problem(
-                problems.SESSION_CHANGED,
-                "the values are sealed to another sealingId: read the session again, seal again",
-            )
-        used = _key_ids(given.secrets)
-        if used != {(await self._keys.get(platform)).key_id} and used != {(await self._keys.read(platform)).key_id}:
-            raise Problem(
-                problems.SEALING_KEY_CHANGED,
-                "the values are sealed with a key that is not this platform's current one: read /v1/sealing-key again",
-            )
-        await self._put(session, given.secrets)
+        reading.check_count(len(given.secrets))
+
+        async def prepare(session: Session) -> Change:
+            if given.sealing_id != session.sealing_id:
+                raise Problem(
+                    problems.SESSION_CHANGED,
+                    "the values are sealed to another sealingId: read the session again, seal again",
+                )
+            used = _key_ids(given.secrets)
+            if used != {(await self._keys.get(platform)).key_id} and used != {(await self._keys.read(platform)).key_id}:
+                raise Problem(
+                    problems.SEALING_KEY_CHANGED,
+                    "they are sealed with a key that is not this platform's current one: read /v1/sealing-key again",
+                )
+            return _put(given.secrets)
+
+        await self._change(Key(platform, session_id), self._sessions.find, prepare)
 
     async def infos(self, platform: str, session_id: str) -> models.SecretList:
         """Names and times.
@@ -97,7 +113,7 @@ class Secrets:
         session, body = await asyncio.gather(
             self._sessions.read(platform, session_id), self.stored(Key(platform, session_id))
         )
-        entries = _entries(body) if body is not None and belongs(body, session) else {}
+        entries = entries_of(body) if body is not None and belongs(body, session) else {}
         return models.SecretList(secrets=[_info(name, entry) for name, entry in sorted(entries.items())])
 
     async def delete(self, platform: str, session_id: str, name: str) -> None:
@@ -107,110 +123,105 @@ class Secrets:
             Problem: SESSION_NOT_FOUND, SECRET_NOT_FOUND, MANAGED_ELSEWHERE, CONFLICT.
             KubeError: a request failed.
         """
-        session = await self._sessions.read(platform, session_id)
 
-        def change(body: JSON | None) -> list[JSON]:
-            if body is None or name not in _entries(body):
+        def change(entries: Mapping[str, Entry]) -> Mapping[str, Entry | None]:
+            if name not in entries:
                 raise Problem(problems.SECRET_NOT_FOUND, "the session has no secret of this name")
-            _check_writable(body, [name])
-            return [{"op": "remove", "path": f"/spec/encryptedData/{name}"}]
+            return {name: None}
 
-        await self._change(session, change)
+        async def prepare(_: Session) -> Change:
+            return change
 
-    async def names(self, session: Session) -> set[str]:
-        """The names that an agent of this session could have.
-
-        Raises:
-            KubeError: the request failed.
-        """
-        body = await self.stored(session.meta.key)
-        return set(_entries(body)) if body is not None and belongs(body, session) else set()
+        await self._change(Key(platform, session_id), self._sessions.read, prepare)
 
     async def stored(self, key: Key) -> JSON | None:
         """The TheazoSecret of a session's name, whosesoever it is."""
+        if not is_label(key.name):
+            return None
         try:
             return await self._kube.get(kind.THEAZO_SECRETS, key.namespace, key.name)
         except NotFound:
             return None
 
-    async def _put(self, session: Session, sealed: Mapping[str, str]) -> None:
-        def change(body: JSON | None) -> list[JSON]:
-            before = _entries(body) if body is not None else {}
-            now = datetime.now(UTC)
-            entries = {name: _entry(text, before.get(name), now) for name, text in sealed.items()}
-            _check_size({**before, **entries})
-            if body is not None:
-                _check_writable(body, sealed)
-            return [
-                {"op": "add", "path": f"/spec/encryptedData/{name}", "value": each} for name, each in entries.items()
-            ]
-
-        await self._change(session, change)
-
-    async def _change(self, session: Session, change: Callable[[JSON | None], list[JSON]]) -> None:
-        key = session.meta.key
+    async def _change(self, key: Key, find: Find, prepare: Prepare) -> None:
+        """Make a change, together with all of its kind that wait for the same session."""
+        mine = _Waiting(prepare, asyncio.get_running_loop().create_future())
+        self._waiting.setdefault((key, find), []).append(mine)
         async with self._turns.setdefault(key, asyncio.Lock()):
-            end, attempt = time.monotonic() + _PATIENCE, 0
-            while not await self._try(session, change):
-                metrics.count_conflict()
-                if time.monotonic() > end:
-                    raise Problem(problems.CONFLICT, "others write this session's secrets all the time; try again")
-                await asyncio.sleep(_PAUSES[min(attempt, len(_PAUSES) - 1)] * random.random())  # noqa: S311 - jitter
-                attempt += 1
+            together = [] if mine.done.done() else self._waiting.pop((key, find), [])
+            try:
+                if together:
+                    await self._write(key, find, together)
+            except (Problem, KubeError) as error:
+                for each in together:
+                    each.end(error)
+            finally:
+                for each in together:
+                    each.done.cancel()  # what has no outcome yet: this task was ended
+        await mine.done
 
-    async def _try(self, session: Session, change: Callable[[JSON | None], list[JSON]]) -> bool:
-        """One read and one write; False where somebody else wrote in between."""
+    async def _write(self, key: Key, find: Find, together: list["_Waiting"]) -> None:
+        """Read the session and its object at the same time, and write the object until it is written."""
+        session, body = await asyncio.gather(find(key.namespace, key.name), self.stored(key))
+        changes: dict[_Waiting, Change] = {}
+        for each in together:
+            try:
+                changes[each] = await each.prepare(session)
+            except (Problem, KubeError) as error:
+                each.end(error)
+        end, attempt = time.monotonic() + _PATIENCE, 0
+        while not await self._try(session, body, changes):
+            metrics.count_conflict()
+            if time.monotonic() > end:
+                raise Problem(problems.CONFLICT, "others write this session's secrets all the time; try again")
+            await asyncio.sleep(_PAUSES[min(attempt, len(_PAUSES) - 1)] * random.random())  # noqa: S311 - jitter
+            attempt += 1
+            body = await self.stored(key)
+
+    async def _try(self, session: Session, body: JSON | None, changes: Mapping["_Waiting", Change]) -> bool:
+        """One write; False where somebody else wrote since the object was read."""
         key = session.meta.key
-        body = await self.stored(key)
         try:
             if body is not None and not belongs(body, session):
-                # What an ended session of the same name left behind: garbage collection is only not there yet.
-                await self._kube.delete(kind.THEAZO_SECRETS, key.namespace, key.name, body["metadata"]["uid"])
+                await self._remove_leftover(session, body)
                 return False
-            operations = change(body)
-            if body is None:
-                await self._kube.create(
-                    kind.THEAZO_SECRETS, key.namespace, _manifest(session, operations), explain=True
-                )
-            else:
-                version = {
-                    "op": "test",
-                    "path": "/metadata/resourceVersion",
-                    "value": body["metadata"]["resourceVersion"],
-                }
-                await self._kube.patch(kind.THEAZO_SECRETS, key.namespace, key.name, [version, *operations])
+            operations, refused = merge(body, changes.values())
+            if body is None and operations:
+                await self._kube.create(kind.THEAZO_SECRETS, key.namespace, manifest(session, operations), explain=True)
+            elif body is not None and operations:
+                version = body["metadata"]["resourceVersion"]
+                test = {"op": "test", "path": "/metadata/resourceVersion", "value": version}
+                await self._kube.patch(kind.THEAZO_SECRETS, key.namespace, key.name, [test, *operations])
         except (Exists, NotFound, Outdated):
             return False
+        for each, problem in zip(changes, refused, strict=True):
+            each.end(problem)
         return True
 
+    async def _remove_leftover(self, session: Session, body: JSON) -> None:
+        """Delete what an ended session of the same name left behind, where garbage collection is only not there yet.
 
-def _manifest(session: Session, operations: list[JSON]) -> JSON:
-    key = session.meta.key
-    return {
-        "apiVersion": API_VERSION,
-        "kind": "TheazoSecret",
-        "metadata": {
-            "name": key.name,
-            "namespace": key.namespace,
-            "labels": {MANAGED_BY_LABEL: MANAGED_BY},
-            "ownerReferences": [owner_reference(session)],
-        },
-        "spec": {"encryptedData": {each["path"].rpartition("/")[2]: each["value"] for each in operations}},
-    }
+        Unless it is the given session that has ended while others wrote: then it is the next one's.
+        """
+        key = session.meta.key
+        if (await self._sessions.read(key.namespace, key.name)).meta.uid != session.meta.uid:
+            raise problems.no_session()
+        await self._kube.delete(kind.THEAZO_SECRETS, key.namespace, key.name, body["metadata"]["uid"])
 
 
-def _entries(body: JSON) -> dict[str, Entry]:
-    return {name: mapping(entry) for name, entry in mapping(mapping(body.get("spec")).get("encryptedData")).items()}
+def _put(sealed: Mapping[str, str]) -> Change:
+    def change(before: Mapping[str, Entry]) -> Mapping[str, Entry | None]:
+        now = datetime.now(UTC)
+        entries = {name: entry_of(text, before.get(name), now) for name, text in sealed.items()}
+        check_size({**before, **entries})
+        return entries
+
+    return change
 
 
-def _entry(ciphertext: str, before: Entry | None, now: datetime) -> dict[str, str]:
-    """An entry whose `updatedAt` is later than the one before, whatever the clocks say; `createdAt` survives."""
-    old = readable_time(before.get("updatedAt")) if before else None
-    if old is not None:
-        now = max(now, parse_time(old).astimezone(UTC) + timedelta(microseconds=1))
-    stamp = now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    created = readable_time(before.get("createdAt")) if before else None
-    return {"ciphertext": ciphertext, "createdAt": created or stamp, "updatedAt": stamp}
+def names_of(body: JSON | None, session: Session) -> set[str]:
+    """The names that an agent of a session could have, by what `Secrets.stored` gave."""
+    return set(entries_of(body)) if body is not None and belongs(body, session) else set()
 
 
 def _info(name: str, entry: Entry) -> models.SecretInfo:
@@ -223,7 +234,7 @@ def _info(name: str, entry: Entry) -> models.SecretInfo:
 
 def _key_ids(sealed: Mapping[str, str]) -> set[str]:
     """Check names and envelopes as far as that is possible without a key; which keys were used."""
-    errors, used = reading.check_names(sealed), set()
+    errors, used = reading.check_names(sealed, "/secrets"), set()
     for position, text in enumerate(sealed.values()):
         try:
             used.add(Envelope.parse(text).key_id)
@@ -234,22 +245,3 @@ def _key_ids(sealed: Mapping[str, str]) -> set[str]:
             problems.INVALID_SECRET, "nothing was set: each of `errors` says what to change", errors=errors[:20]
         )
     return used
-
-
-def _check_size(entries: Mapping[str, Entry]) -> None:
-    size = sum(len(entry.get("ciphertext", "")) for entry in entries.values())
-    if len(entries) > rules.MAX_NAMES or size > rules.MAX_CIPHERTEXT_TOTAL:
-        raise Problem(
-            problems.SECRETS_TOO_LARGE,
-            f"the session would have {len(entries)} secrets of {size} bytes of ciphertext, and holds {rules.MAX_NAMES} "
-            f"and {rules.MAX_CIPHERTEXT_TOTAL}: delete some, or use another session",
-        )
-
-
-def _check_writable(body: JSON, names: Mapping[str, object] | list[str]) -> None:
-    kept = kept_elsewhere(body, names)
-    if kept:
-        raise Problem(
-            problems.MANAGED_ELSEWHERE,
-            f"Argo CD or Flux keeps {', '.join(kept[:10])}, and would put it back: change it in its Git source",
-        )

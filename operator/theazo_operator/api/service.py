@@ -23,13 +23,13 @@ from theazo_operator import metrics
 from theazo_operator.api import problems, reading
 from theazo_operator.api.auth import ApiKeys, Caller
 from theazo_operator.api.openapi import document
-from theazo_operator.api.operations import OPERATIONS, Call, Operation, Reply, Services
+from theazo_operator.api.operations import JSON_TYPE, OPERATIONS, Call, Operation, Reply, Services
 from theazo_operator.api.problems import MEDIA_TYPE, Problem
 from theazo_operator.kube.errors import KubeError
 from theazo_operator.logs import where
 
 log = logging.getLogger(__name__)
-_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_IDEMPOTENCY_KEY = re.compile(r"(?=.{1,255}$)[!-~]([ -~]*[!-~])?")
 _ELSEWHERE = "other"
 Probe = Callable[[], Awaitable[str | None]]
 
@@ -40,10 +40,9 @@ def application(services: Services, keys: ApiKeys, ready: Probe) -> Starlette:
     for operation in OPERATIONS:
         by_route.setdefault(operation.route, {})[operation.method] = operation
     routes = [_Adapter(services, keys, route, operations).route for route, operations in by_route.items()]
-    return Starlette(
-        routes=[*routes, *_public(ready)],
-        exception_handlers={HTTPException: _unrouted},
-    )
+    served = Starlette(routes=[*routes, *_public(ready)], exception_handlers={HTTPException: _unrouted})
+    served.router.redirect_slashes = False  # the redirect would repeat Host and query
+    return served
 
 
 class _Adapter:
@@ -102,7 +101,7 @@ async def _read(request: Request, operation: Operation, caller: Caller) -> Call:
     key = request.headers.get("idempotency-key") if operation.idempotent_by_key else None
     if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
         raise Problem(
-            problems.INVALID_REQUEST, "Idempotency-Key is 1 to 255 visible ASCII characters, a UUID for example"
+            problems.INVALID_REQUEST, "Idempotency-Key is 1 to 255 printable ASCII characters, a UUID for example"
         )
     return Call(caller.platform, request.path_params, query, media_type, body, key)
 
@@ -121,7 +120,7 @@ def _respond(reply: Reply) -> Response:
     headers = {"Cache-Control": "no-store"}
     if reply.body is None:
         return Response(status_code=reply.status, headers=headers)
-    return JSONResponse(reply.body.model_dump(mode="json", by_alias=True), reply.status, headers)
+    return Response(reply.body.model_dump_json(by_alias=True), reply.status, headers, JSON_TYPE)
 
 
 def _problem(problem: Problem, request_id: str) -> Response:
@@ -137,6 +136,11 @@ def _method_not_allowed(methods: Mapping[str, object]) -> Problem:
 def _request_id() -> str:
     """Made here, and not taken from the client: it goes into the log."""
     return "req_" + b32encode(secrets.token_bytes(16)).decode("ascii").lower()[:26]
+
+
+def _named(response: Response) -> Response:
+    response.headers["X-Request-Id"] = _request_id()
+    return response
 
 
 def _account(method: str, route: str, status: int, began: float, request_id: str, caller: Caller | None) -> None:
@@ -165,17 +169,17 @@ def _public(ready: Probe) -> list[Route]:
     described = document()
 
     async def openapi(_: Request) -> Response:
-        return JSONResponse(described)
+        return _named(JSONResponse(described))
 
     async def livez(_: Request) -> Response:
-        return PlainTextResponse("ok\n")
+        return _named(PlainTextResponse("ok\n"))
 
     async def readyz(_: Request) -> Response:
         missing = await ready()
-        return PlainTextResponse("ok\n") if missing is None else PlainTextResponse(f"{missing}\n", 503)
+        return _named(PlainTextResponse("ok\n") if missing is None else PlainTextResponse(f"{missing}\n", 503))
 
     async def metricz(_: Request) -> Response:
-        return Response(generate_latest(metrics.api_registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+        return _named(Response(generate_latest(metrics.api_registry), media_type=CONTENT_TYPE_PLAIN_0_0_4))
 
     routes = {"/openapi.json": openapi, "/livez": livez, "/readyz": readyz, "/metrics": metricz}
     return [Route(path, endpoint, methods=["GET"]) for path, endpoint in routes.items()]

@@ -7,6 +7,7 @@ from typing import Any
 from theazo import rules
 from theazo.errors import InvalidName
 from theazo_operator.api import models, problems
+from theazo_operator.api.paging import read_page
 from theazo_operator.api.problems import Problem
 from theazo_operator.kube import resource as kind
 from theazo_operator.kube.client import Kube
@@ -90,9 +91,8 @@ class Sessions:
             except (InvalidName, Problem):
                 found = []
             return models.SessionList(sessions=[_show(body) for body in found], next_cursor=None)
-        page = await self._kube.page(kind.SESSIONS, platform, limit=query.limit, token=query.cursor)
-        sessions = [_show(body) for body in page.get("items") or ()]
-        return models.SessionList(sessions=sessions, next_cursor=page["metadata"].get("continue") or None)
+        found, cursor = await read_page(self._kube, kind.SESSIONS, platform, query)
+        return models.SessionList(sessions=[_show(body) for body in found], next_cursor=cursor)
 
     async def delete(self, platform: str, name: str) -> None:
         """Delete a session; garbage collection and the operator take what it owns.

@@ -5,7 +5,7 @@ Raw dictionaries: a typed client costs two to four times the CPU for each reques
 
 import json
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -134,11 +134,15 @@ class Kube:
                 return
             params["continue"] = token
 
-    async def watch(self, resource: Resource, namespace: str | None, selector: str, since: str) -> AsyncIterator[JSON]:
+    async def watch(
+        self, resource: Resource, namespace: str | None, selector: str, since: str, *, fields: str = ""
+    ) -> AsyncGenerator[JSON, None]:
         """Stream watch events from a resource version on, bookmarks included."""
         params = {"watch": "1", "resourceVersion": since, "allowWatchBookmarks": "true", "timeoutSeconds": "300"}
         if selector:
             params["labelSelector"] = selector
+        if fields:
+            params["fieldSelector"] = fields
         url, timeout = self.server + resource.path(namespace), aiohttp.ClientTimeout(sock_read=90, sock_connect=10)
         try:
             async with self.session.get(url, params=params, timeout=timeout, allow_redirects=False) as response:
