@@ -19,8 +19,8 @@ from theazo_operator.kube import resource as kind
 from theazo_operator.kube.client import Kube
 
 _JSON = "application/json"
-# The operator asks for no more of a Secret that it made.
-_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+#: The operator asks for no more of a Secret that it made, nor the REST API of what it has patched.
+METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _WARM_UP = 5  # agents whose time does not count: connections come up, the API server's caches fill
 T = TypeVar("T")
 
@@ -101,7 +101,7 @@ class BareClient:
         self, mine: Kube, concurrency: int, agents: int, serve: Callable[[int], Coroutine[Any, Any, None]]
     ) -> Throughput:
         # Connections come up, by requests that no count of the platform's includes.
-        await asyncio.gather(*(_send(mine, "GET", "/version") for _ in range(concurrency)))
+        await asyncio.gather(*(send(mine, "GET", "/version") for _ in range(concurrency)))
         cpu, started = _cpu_seconds(), time.perf_counter()
         await in_parallel(iter(range(agents)), concurrency, serve)
         return Throughput(concurrency, agents, time.perf_counter() - started, _cpu_seconds() - cpu)
@@ -109,13 +109,13 @@ class BareClient:
     async def _serve(self, mine: Kube, name: str, uid: str) -> tuple[float, float]:
         sent = self.bodies.of(name, uid)
         started = time.perf_counter()
-        await _send(mine, "GET", kind.THEAZO_SECRETS.path(self.platform, self.session))
-        await _send(mine, "POST", kind.SECRETS.path(self.platform), sent.secret, accept=_METADATA)
-        pod = json.loads(await _send(mine, "POST", kind.PODS.path(self.platform), sent.pod))
+        await send(mine, "GET", kind.THEAZO_SECRETS.path(self.platform, self.session))
+        await send(mine, "POST", kind.SECRETS.path(self.platform), sent.secret, accept=METADATA)
+        pod = json.loads(await send(mine, "POST", kind.PODS.path(self.platform), sent.pod))
         to_pod = time.perf_counter() - started
         where = f"{kind.AGENTS.path(self.platform, name)}/status"
         body = sent.status_of(pod["metadata"]["uid"])
-        await _send(mine, "PATCH", where, body, content="application/json-patch+json")
+        await send(mine, "PATCH", where, body, content="application/json-patch+json")
         return time.perf_counter() - started, to_pod
 
 
@@ -152,9 +152,10 @@ async def _create(admin: Kube, platform: str, bodies: Bodies, name: str) -> tupl
     return name, body["metadata"]["uid"]
 
 
-async def _send(
+async def send(
     client: Kube, method: str, path: str, body: bytes | None = None, *, content: str = _JSON, accept: str = _JSON
 ) -> bytes:
+    """Make one request, and return the reply's body. Raises NotMeasured if it is refused."""
     headers = {"Accept": accept, **({"Content-Type": content} if body is not None else {})}
     async with client.session.request(method, client.server + path, data=body, headers=headers) as response:
         reply = await response.read()

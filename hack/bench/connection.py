@@ -8,7 +8,7 @@ from kubernetes import client, config
 
 from theazo_operator.kube.client import Kube
 
-_CONNECTIONS = 64
+CONNECTIONS = 64
 
 
 def connect(kubeconfig: Path) -> Kube:
@@ -20,7 +20,7 @@ def connect(kubeconfig: Path) -> Kube:
         context.load_cert_chain(settings.cert_file, settings.key_file)
     token = settings.get_api_key_with_prefix("BearerToken", alias="authorization")
     session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(ssl=context, limit=_CONNECTIONS, keepalive_timeout=60),
+        connector=aiohttp.TCPConnector(ssl=context, limit=CONNECTIONS, keepalive_timeout=60),
         headers={"User-Agent": "theazo-bench", **({"Authorization": token} if token else {})},
     )
     return Kube(session, settings.host)

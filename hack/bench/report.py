@@ -4,16 +4,20 @@ import json
 import math
 import os
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from hack.bench.counts import percentile
 from hack.bench.measure import Measured
+from hack.bench.rest_measure import RestMeasured
+from hack.bench.rest_report import rest_rows
 from hack.bench.sizes import Sizes
+from hack.bench.text import aligned, short
 
-_DISTRIBUTIONS = ("theazo-operator", "aiohttp", "kopf", "kubernetes")
+_DISTRIBUTIONS = ("theazo-operator", "aiohttp", "kopf", "kubernetes", "starlette", "uvicorn", "pydantic")
 _HEAD = ("", "bare client", "operator", "ratio", "budget", "")
 _NUMBERS = (False, True, True, True, False, False)
 
@@ -46,13 +50,7 @@ class Row:
     def cells(self) -> tuple[str, ...]:
         """Write it."""
         ratio = "" if self.ratio is None else f"{self.ratio:.2f}"
-        return (f"{self.what}, {self.unit}", _short(self.bare), _short(self.operator), ratio, self.budget, self.verdict)
-
-
-def percentile(values: Iterable[float], part: float) -> float:
-    """Return the value that a part of all values does not exceed (nearest rank)."""
-    ordered = sorted(values)
-    return ordered[max(0, math.ceil(part * len(ordered)) - 1)]
+        return (f"{self.what}, {self.unit}", short(self.bare), short(self.operator), ratio, self.budget, self.verdict)
 
 
 def rows(measured: Measured) -> list[Row]:
@@ -88,9 +86,7 @@ def rows(measured: Measured) -> list[Row]:
 def table(measured: Measured, sizes: Sizes) -> str:
     """Write the table, and below it what it rests on."""
     lines = [_HEAD, *(row.cells() for row in rows(measured))]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(_HEAD))]
-    text = ["  ".join(map(_padded, line, widths, _NUMBERS)) for line in lines]
-    return "\n".join([*(line.rstrip() for line in text), "", *_notes(measured, sizes)])
+    return "\n".join([*aligned(lines, _NUMBERS), "", *_notes(measured, sizes)])
 
 
 def _notes(measured: Measured, sizes: Sizes) -> tuple[str, ...]:
@@ -106,29 +102,35 @@ def _notes(measured: Measured, sizes: Sizes) -> tuple[str, ...]:
     )
 
 
-def as_json(measured: Measured, sizes: Sizes, kubernetes: str) -> str:
-    """Write all figures, each time in seconds, with what they were measured on."""
+def as_json(measured: Measured | None, rest: RestMeasured | None, sizes: Sizes, kubernetes: str) -> str:
+    """Write all figures, each time in seconds, with what they were measured on. A part that was left out is null."""
     versions = {"kubernetes": kubernetes, "python": platform.python_version()}
     content = {
         "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "machine": {"cpu": _cpu_model(), "cores": os.cpu_count()},
         "versions": versions | {f"package {name}": version(name) for name in _DISTRIBUTIONS},
         "sizes": asdict(sizes),
-        "table": [
-            {
-                "what": row.what,
-                "unit": row.unit,
-                "bareClient": row.bare,
-                "operator": row.operator,
-                "ratio": row.ratio,
-                "budget": row.budget,
-                "verdict": row.verdict,
-            }
-            for row in rows(measured)
-        ],
-        "measured": asdict(measured),
+        "table": _table_rows(measured) if measured else None,
+        "measured": asdict(measured) if measured else None,
+        "restTable": rest_rows(rest) if rest else None,
+        "restMeasured": asdict(rest) if rest else None,
     }
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
+def _table_rows(measured: Measured) -> list[dict[str, object]]:
+    return [
+        {
+            "what": row.what,
+            "unit": row.unit,
+            "bareClient": row.bare,
+            "operator": row.operator,
+            "ratio": row.ratio,
+            "budget": row.budget,
+            "verdict": row.verdict,
+        }
+        for row in rows(measured)
+    ]
 
 
 def _cpu_model() -> str:
@@ -142,13 +144,3 @@ def _cpu_model() -> str:
 
 def _each(requests: Mapping[str, int] | None, agents: int) -> float | None:
     return None if requests is None else sum(requests.values()) / agents
-
-
-def _short(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0f}"  # noqa: PLR2004 - digits
-
-
-def _padded(cell: str, width: int, number: bool) -> str:  # noqa: FBT001 - called by map
-    return cell.rjust(width) if number else cell.ljust(width)

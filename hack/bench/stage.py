@@ -33,10 +33,10 @@ SESSION = "bench"
 #: An agent that the operator has served: what the bare client's are compared with.
 SAMPLE = "sample"
 _NOBODY = "nobody-schedules-this"
-_NAMES = ("OPENAI_API_KEY", "STRIPE_SECRET", "DATABASE_URL")
+NAMES = ("OPENAI_API_KEY", "STRIPE_SECRET", "DATABASE_URL")
 _RECORDED_SECONDS = 120.0
-#: As the operator's Deployment has it.
-_ENVIRONMENT = {"MALLOC_ARENA_MAX": "2"}
+#: As the Deployments have it.
+ENVIRONMENT = {"MALLOC_ARENA_MAX": "2"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Stage:
     @contextmanager
     def operator(self) -> Iterator[OperatorProcess]:
         """Run the operator, ready, until the end of the block."""
-        with OperatorProcess(self.operator_kubeconfig, self.log, **_ENVIRONMENT) as process:
+        with OperatorProcess(self.operator_kubeconfig, self.log, **ENVIRONMENT) as process:
             yield process
             process.stop()
 
@@ -114,7 +114,7 @@ def staged(kubeconfig: Path) -> Iterator[Stage]:
     with _scaled_down(api, kubectl), tempfile.TemporaryDirectory() as folder, _compute(api) as compute:
         log = Path(folder) / "operator.log"
         mine = write_kubeconfig(Path(folder) / "kubeconfig", kubeconfig, api.token_of(SYSTEM, OPERATOR))
-        with new_platform(api, "bench") as platform, OperatorProcess(mine, log, **_ENVIRONMENT) as process:
+        with new_platform(api, "bench") as platform, OperatorProcess(mine, log, **ENVIRONMENT) as process:
             session, declared = _fill(api, platform)
             stage = Stage(api, kubeconfig, mine, platform, log, bodies.make(platform, session, compute, declared))
             try:
@@ -167,7 +167,7 @@ def _compute(api: Api) -> Iterator[Manifest]:
 
 def _fill(api: Api, platform: str) -> tuple[Manifest, list[bodies.Declared]]:
     """Make the session and its sealed secrets, which takes an operator that publishes the platform's key."""
-    values = {name: secrets.token_urlsafe(48) for name in _NAMES}
+    values = {name: secrets.token_urlsafe(48) for name in NAMES}
     session = api.create(session_manifest(SESSION, platform)).ok()
     sealed = api.create(sealed_secret(api, platform, SESSION, values)).ok()
     for each in ("TheazoSession", "TheazoSecret"):

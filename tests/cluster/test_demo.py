@@ -36,4 +36,4 @@ def test_the_demo_comes_out_as_promised(kubeconfig: Path, api: Api) -> None:
     assert "secret STRIPE_SECRET is not in session" in done.stdout
     assert "demo-" not in done.stdout.replace("theazo-demo-", ""), "a value was printed"
     pods = api.get(path("Pod", SYSTEM)).ok()["items"]
-    assert [pod["spec"]["serviceAccountName"] for pod in pods] == ["theazo-operator"]
+    assert {pod["spec"]["serviceAccountName"] for pod in pods} == {"theazo-operator", "theazo-api"}
