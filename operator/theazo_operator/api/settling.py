@@ -12,7 +12,9 @@ from theazo_operator.kube.client import JSON, Kube
 from theazo_operator.kube.errors import KubeError
 from theazo_operator.resources.meta import mapping
 
-_MOST = 64  # watches at once; in a burst the rest is answered at once
+# Watches at once; in a burst the rest is answered at once. Each holds one of the 64 connections to the API server, and
+# all other requests need some too.
+_MOST = 32
 
 
 class Settling:
