@@ -15,7 +15,7 @@ from tests.support.restrig import SEALED, USER, Reply, Rest, restored_logging
 from theazo import rules
 from theazo_operator import logs
 from theazo_operator.api import problems
-from theazo_operator.api.operations import Call
+from theazo_operator.api.operation import Call
 from theazo_operator.api.problems import Problem
 from theazo_operator.kube.errors import KubeError, Refused, Unavailable
 

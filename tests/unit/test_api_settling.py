@@ -5,6 +5,7 @@ import pytest
 
 from tests.support.aio import aio
 from tests.support.fakekube import JSON, FakeKube
+from theazo_operator.api import settling as settling_module
 from theazo_operator.api.settling import Settling
 from theazo_operator.kube import resource as kind
 from theazo_operator.kube.errors import Unavailable
@@ -81,4 +82,4 @@ async def test_in_a_burst_only_so_many_are_followed() -> None:
     kube = Watched()
     settling = Settling(kube, 0.1)
     assert await asyncio.gather(*(settling.settled(MADE) for _ in range(200))) == [MADE] * 200
-    assert len(kube.asked) == 64
+    assert len(kube.asked) == settling_module._MOST

@@ -9,7 +9,7 @@ import uvicorn
 from theazo_operator import logs
 from theazo_operator.api.agents import Agents
 from theazo_operator.api.auth import ApiKeys
-from theazo_operator.api.operations import Services
+from theazo_operator.api.operation import Services
 from theazo_operator.api.ownership import FIELD_MANAGER
 from theazo_operator.api.sealing_keys import SealingKeys
 from theazo_operator.api.secrets import Secrets

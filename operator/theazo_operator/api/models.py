@@ -9,9 +9,9 @@ from pydantic.alias_generators import to_camel
 from theazo import rules
 from theazo.errors import InvalidName
 
-NAME = (
-    rf"^(?!({'|'.join(sorted(rules.RESERVED_NAMES))})$)(?!{'|'.join(rules.RESERVED_PREFIXES)})[A-Za-z_][A-Za-z0-9_]*$"
-)
+# As rules.check_name has it, for those who read the OpenAPI document.
+_RESERVED = rf"(?!({'|'.join(sorted(rules.RESERVED_NAMES))})$)(?!{'|'.join(rules.RESERVED_PREFIXES)})"
+NAME = rf"^{_RESERVED}(?!{rules.CREDENTIAL_PATTERN.removeprefix('^')})[A-Za-z_][A-Za-z0-9_]*$"
 _COMPUTE = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$"
 _QUANTITY = r"^[0-9]+(\.[0-9]{1,3})?(m|k|Ki|M|Mi|G|Gi|T|Ti|P|Pi|E|Ei)?$"
 _EXTENDED = r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?/[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"

@@ -11,7 +11,8 @@ from pydantic.json_schema import models_json_schema
 
 from theazo import rules
 from theazo_operator.api import models, problems
-from theazo_operator.api.operations import OPERATIONS, Operation
+from theazo_operator.api.operation import Operation
+from theazo_operator.api.operations import OPERATIONS
 from theazo_operator.api.problems import MEDIA_TYPE, Kind
 
 _REF = "#/components/schemas/{model}"

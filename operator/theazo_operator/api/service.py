@@ -23,7 +23,8 @@ from theazo_operator import metrics
 from theazo_operator.api import problems, reading
 from theazo_operator.api.auth import ApiKeys, Caller
 from theazo_operator.api.openapi import document
-from theazo_operator.api.operations import JSON_TYPE, OPERATIONS, Call, Operation, Reply, Services
+from theazo_operator.api.operation import JSON_TYPE, Call, Operation, Reply, Services
+from theazo_operator.api.operations import OPERATIONS
 from theazo_operator.api.problems import MEDIA_TYPE, Problem
 from theazo_operator.kube.errors import KubeError
 from theazo_operator.logs import where
