@@ -16,7 +16,7 @@ import aiohttp
 
 from hack.bench.bare import METADATA, send
 from hack.bench.sizes import NotMeasured
-from theazo_operator.api.operations import JSON_TYPE, SEALED_TYPE
+from theazo_operator.api.operation import JSON_TYPE, SEALED_TYPE
 from theazo_operator.kube import resource as kind
 from theazo_operator.kube.client import Kube
 
