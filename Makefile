@@ -74,5 +74,5 @@ installed: cluster  ## the project's images, built and in the cluster
 cluster-test: installed  ## the operator on the real API server, with real pods; the demo; a small bench
 	@eval "$$($(CLUSTER) env)" && $(RUN) pytest tests/cluster
 
-bench: cluster  ## agent to Pod, beside a bare client on the same cluster
+bench: cluster  ## agent to Pod, and the REST API, beside a bare client on the same cluster
 	@eval "$$($(CLUSTER) env)" && $(RUN) python -m hack.bench

@@ -64,9 +64,11 @@ def _manager(key_id: str) -> str:
 
 
 def _secret(data: dict[str, str]) -> dict[str, object]:
+    # An apply of an empty `data` would own all of it, and the next key would be a conflict.
     labels = {"app.kubernetes.io/managed-by": "theazo"}
     metadata = {"name": KEYS, "namespace": SYSTEM, "labels": labels}
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", "data": data}
+    entries = {"data": data} if data else {}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", **entries}
 
 
 class ApiProcess:

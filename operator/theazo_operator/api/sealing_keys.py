@@ -1,6 +1,7 @@
 """The platforms' public keys, as the operator publishes them."""
 
 import time
+from asyncio import Lock
 from dataclasses import dataclass
 
 from theazo.errors import InvalidPublicKey
@@ -26,6 +27,7 @@ class SealingKeys:
         self._kube = kube
         self._namespace = namespace
         self._known: dict[str, _Known] = {}
+        self._reading = Lock()
 
     async def get(self, platform: str) -> PublicKey:
         """The platform's current key, perhaps as it was some seconds ago.
@@ -34,10 +36,15 @@ class SealingKeys:
             Problem: SEALING_KEY_UNAVAILABLE.
             KubeError: the request failed.
         """
+        known = self._fresh(platform)
+        if known is not None:
+            return known
+        async with self._reading:  # of many that find it old one asks
+            return self._fresh(platform) or await self.read(platform)
+
+    def _fresh(self, platform: str) -> PublicKey | None:
         known = self._known.get(platform)
-        if known is not None and time.monotonic() - known.read_at < _FRESH:
-            return known.key
-        return await self.read(platform)
+        return known.key if known is not None and time.monotonic() - known.read_at < _FRESH else None
 
     async def read(self, platform: str) -> PublicKey:
         """The platform's current key, as it is now. Raises as `get` does."""
