@@ -70,11 +70,12 @@ def test_from_a_namespace_to_entries_that_open(
 
 @pytest.mark.usefixtures("running_operator")
 def test_whoever_is_logged_in_may_read_a_key_and_seal(
-    tenant: Api, api: Api, platform: str, kubectl: Kubectl, kubeconfig: Path, tmp_path: Path
+    api: Api, platform: str, kubectl: Kubectl, kubeconfig: Path, tmp_path: Path
 ) -> None:
-    name = f"sealing-key-{platform}"
-    wait_until("the key is published", lambda: tenant.get(path("ConfigMap", SYSTEM, name)).code == 200)
-    weak = write_kubeconfig(tmp_path / "weak", kubeconfig, api.token_of(platform, "tenant"))
+    name, token = f"sealing-key-{platform}", api.token_of(platform, "default")  # who has been given no right at all
+    anybody = api.with_token(token)
+    wait_until("the key is published", lambda: anybody.get(path("ConfigMap", SYSTEM, name)).code == 200)
+    weak = write_kubeconfig(tmp_path / "weak", kubeconfig, token)
     seal = ("seal", "-n", platform, "--session", "a", "--stdin", "A", "--kubeconfig", weak)
     assert theazo(*seal, "--sealing-id", "a", stdin=b"v").code == 0
     # Sessions are another matter. The way out needs no cluster at all, with the key as kubectl writes it.
@@ -158,7 +159,7 @@ def test_who_may_not_is_told_so_in_one_line(api: Api, platform: str, kubeconfig:
         (("add", platform), f"bind the operator's rights in {platform}"),
         (("add", "default"), "read the namespace default"),
         (("list",), "list the namespaces"),
-        (("remove", platform), f"count the theazosessions of {platform}"),
+        (("remove", platform), f"unlabel the namespace {platform}"),
     ):
         result = platforms(weak, *arguments)
         assert (result.code, result.out) == (1, "")
