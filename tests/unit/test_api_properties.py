@@ -132,3 +132,18 @@ def test_secrets_are_what_a_dictionary_would_hold(monkeypatch: pytest.MonkeyPatc
             for name, each in entries.items()
         }
         assert values == model
+
+
+def test_an_object_has_only_so_many_members() -> None:
+    """Each of 250,000 unknown fields would become an error of its own, and all together more memory than there is."""
+    body = json.dumps({f"f{number}": 1 for number in range(1025)}).encode()
+    with pytest.raises(Problem, match="invalid_request"):
+        reading.read_object(body)
+    assert len(reading.read_object(json.dumps({f"f{number}": 1 for number in range(1024)}).encode())) == 1024
+
+
+def test_a_command_and_its_arguments_have_an_end_together() -> None:
+    words = ["x" * 32768] * 2
+    reading.read_model(models.AgentCreate, {"compute": "python", "command": words, "args": words})
+    with pytest.raises(Problem, match="invalid_request"):
+        reading.read_model(models.AgentCreate, {"compute": "python", "command": [*words, "y"], "args": words})

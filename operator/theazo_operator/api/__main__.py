@@ -24,6 +24,7 @@ from theazo_operator.settings import ApiSettings, parse_api
 log = logging.getLogger(__name__)
 # Longer than clients and load balancers keep a connection that is idle: else a request meets one that was just closed.
 _IDLE = 75  # seconds
+_CONNECTIONS = 1000  # of one replica; each may hold a body of 2 MiB for a while
 _GRACE = 25  # seconds for requests under way, within a Pod's 30
 
 
@@ -71,6 +72,7 @@ async def _serve(settings: ApiSettings) -> bool:
             proxy_headers=bool(settings.trusted_proxies),
             forwarded_allow_ips=settings.trusted_proxies,
             timeout_keep_alive=_IDLE,
+            limit_concurrency=_CONNECTIONS,
             timeout_graceful_shutdown=_GRACE,
         )
         server = uvicorn.Server(config)

@@ -18,6 +18,7 @@ _EXTENDED = r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?/[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0
 _RESOURCE = rf"^(cpu|memory|ephemeral-storage|hugepages-[1-9][0-9]*[KMG]i|{_EXTENDED})$"
 _LONGEST = 2**31 - 1  # seconds; as in the schema of TheazoAgents
 _DAY = 86_400
+_MAX_WORDS = 128 * 1024  # bytes
 
 
 def _from_float(value: Any) -> Any:  # noqa: ANN401 - whatever stands in the JSON
@@ -194,6 +195,13 @@ class AgentCreate(Wire):
     ttl_seconds_after_finished: Rest | None = None
     secrets_deadline_seconds: Deadline = 300
     start_deadline_seconds: Deadline = 300
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        # An agent is read whole, with others of its page and by the operator: one must not take the memory of all.
+        if sum(len(word.encode()) for word in [*(self.command or ()), *(self.args or ())]) > _MAX_WORDS:
+            raise ValueError(f"command and args have {_MAX_WORDS} bytes together at most")
+        return self
 
 
 class AgentSecret(Wire):

@@ -15,6 +15,7 @@ from theazo_operator.api.problems import BODY_TOO_LARGE, INVALID_REQUEST, INVALI
 
 MAX_BODY = 2 * 1024 * 1024  # bytes; the 900 KiB that a session holds, in JSON with many escapes
 _MAX_ERRORS = 20
+_MAX_MEMBERS = 1024  # of one JSON object
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -52,13 +53,17 @@ def read_object(body: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         value = None  # the error holds the body: nothing is raised from here, where it would be the context
     if not isinstance(value, dict):
-        raise Problem(INVALID_REQUEST, "the body is a JSON object in UTF-8, with no name twice and no lone surrogates")
+        raise Problem(
+            INVALID_REQUEST,
+            "the body is a JSON object in UTF-8: no name twice, no lone surrogates, at most 1024 members",
+        )
     return value
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
-    if len(found) != len(pairs):
+    # More than any object of ours has: each would become an error of its own, and 2 MiB of those are 300 MiB.
+    if len(found) != len(pairs) or len(found) > _MAX_MEMBERS:
         raise ValueError
     return found
 

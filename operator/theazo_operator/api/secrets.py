@@ -27,7 +27,7 @@ from theazo_operator.api.sealing_keys import SealingKeys
 from theazo_operator.api.sessions import Sessions, is_label
 from theazo_operator.kube import resource as kind
 from theazo_operator.kube.client import JSON, Kube
-from theazo_operator.kube.errors import Exists, KubeError, NotFound, Outdated
+from theazo_operator.kube.errors import Exists, NotFound, Outdated
 from theazo_operator.resources.meta import Key, format_time, parse_time
 from theazo_operator.resources.meta import time as readable_time
 from theazo_operator.resources.session import Session
@@ -152,7 +152,7 @@ class Secrets:
             try:
                 if together:
                     await self._write(key, find, together)
-            except (Problem, KubeError) as error:
+            except Exception as error:  # noqa: BLE001 - told to each that waits, and handled where each came from
                 for each in together:
                     each.end(error)
             finally:
@@ -167,7 +167,7 @@ class Secrets:
         for each in together:
             try:
                 changes[each] = await each.prepare(session)
-            except (Problem, KubeError) as error:
+            except Exception as error:  # noqa: BLE001 - one's fault is not the others'
                 each.end(error)
         end, attempt = time.monotonic() + _PATIENCE, 0
         while not await self._try(session, body, changes):

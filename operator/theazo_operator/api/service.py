@@ -3,6 +3,7 @@
 No line of the log holds a path, query, header or body as it was sent: a value may be in any of them.
 """
 
+import asyncio
 import logging
 import re
 import secrets
@@ -32,6 +33,7 @@ from theazo_operator.logs import where
 log = logging.getLogger(__name__)
 _IDEMPOTENCY_KEY = re.compile(r"(?=.{1,255}$)[!-~]([ -~]*[!-~])?")
 _ELSEWHERE = "other"
+_BODY_SECONDS = 30
 Probe = Callable[[], Awaitable[str | None]]
 
 
@@ -98,13 +100,21 @@ async def _read(request: Request, operation: Operation, caller: Caller) -> Call:
     media_type, body = "", b""
     if operation.bodies:
         media_type = _media_type(request.headers, operation)
-        body = await reading.read_body(request.stream(), request.headers.get("content-length"))
+        body = await _read_body(request)
     key = request.headers.get("idempotency-key") if operation.idempotent_by_key else None
     if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
         raise Problem(
             problems.INVALID_REQUEST, "Idempotency-Key is 1 to 255 printable ASCII characters, a UUID for example"
         )
     return Call(caller.platform, request.path_params, query, media_type, body, key)
+
+
+async def _read_body(request: Request) -> bytes:
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            return await reading.read_body(request.stream(), request.headers.get("content-length"))
+    except TimeoutError:
+        raise Problem(problems.INVALID_REQUEST, f"the body did not arrive within {_BODY_SECONDS} seconds") from None
 
 
 def _media_type(headers: Mapping[str, str], operation: Operation) -> str:

@@ -49,9 +49,11 @@ class Operations:
         again = {"session_changed", "sealing_key_changed"}
         while True:
             key = yield from self._sealing_key()
-            sealed = values.sealed(session.platform, session.id, session.sealing_id, key)
+            # Read once: another thread may refresh the session while this one seals.
+            sealing_id = session.sealing_id
+            sealed = values.sealed(session.platform, session.id, sealing_id, key)
             try:
-                yield from exchange(self.policy, requests.post_sealed(session.id, session.sealing_id, sealed))
+                yield from exchange(self.policy, requests.post_sealed(session.id, sealing_id, sealed))
             except Conflict as conflict:
                 if conflict.code not in again:
                     raise

@@ -195,9 +195,11 @@ def _entries(stored: dict[str, str]) -> Iterable[_Entry]:
             entry = json.loads(base64.b64decode(encoded))
         except ValueError:
             entry = None
+        # A whole key that somebody put in the place of its id is not shown.
+        shown = "<invalid>" if api_key.API_KEY_PATTERN.fullmatch(key_id) else key_id
         entry = entry if isinstance(entry, dict) and api_key.API_KEY_ID_PATTERN.fullmatch(key_id) else {}
         texts = [text if isinstance(text := entry.get(name), str) else None for name in _Entry.__slots__[1:]]
-        yield _Entry(key_id, *texts)
+        yield _Entry(shown, *texts)
 
 
 def _document(entry: _Entry) -> dict[str, str | None]:
