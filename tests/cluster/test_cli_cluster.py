@@ -151,15 +151,22 @@ def test_an_apply_never_makes_a_namespace(installed: None, api: Api, kubeconfig:
     assert api.get(where).code == 404
 
 
-@pytest.mark.usefixtures("tenant")
-def test_who_may_not_is_told_so_in_one_line(api: Api, platform: str, kubeconfig: Path, tmp_path: Path) -> None:
-    weak = write_kubeconfig(tmp_path / "weak", kubeconfig, api.token_of(platform, "tenant"))
+def test_who_may_not_is_told_so_in_one_line(
+    api: Api, platform: str, kubectl: Kubectl, kubeconfig: Path, tmp_path: Path
+) -> None:
+    token = api.token_of(platform, "default")
+    kubectl(
+        "create", "rolebinding", "viewer", "-n", platform, "--clusterrole=view", f"--serviceaccount={platform}:default"
+    )
+    viewer = api.with_token(token)
+    wait_until("the viewer has his rights", lambda: viewer.get(path("TheazoSession", platform)).code == 200)
+    weak = write_kubeconfig(tmp_path / "weak", kubeconfig, token)
     api.delete(path("RoleBinding", platform, BINDING)).ok()
     for arguments, doing in (
         (("add", platform), f"bind the operator's rights in {platform}"),
         (("add", "default"), "read the namespace default"),
         (("list",), "list the namespaces"),
-        (("remove", platform), f"unlabel the namespace {platform}"),
+        (("remove", platform), f"count the theazosecrets of {platform}"),
     ):
         result = platforms(weak, *arguments)
         assert (result.code, result.out) == (1, "")
