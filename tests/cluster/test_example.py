@@ -1,27 +1,22 @@
 """The published snippet, as a user runs it: compiled against the built package, and its comments come true."""
 
 import os
-import shutil
 import subprocess
 
 import pytest
 
-from tests.support.cluster import ROOT
+from tests.support.node import SDK, build_sdk
 from tests.support.rest import Rest
 from tests.support.stage import Stage
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("running_operator")]
-SDK = ROOT / "sdk" / "typescript"
 NAMES = ["OPENAI_API_KEY", "STRIPE_SECRET", "DATABASE_URL"]
 
 
 @pytest.fixture(scope="module")
 def package() -> None:
     """The TypeScript SDK, installed and built from its lock file."""
-    if shutil.which("npm") is None:
-        pytest.fail("not found: npm. The published snippet needs Node.js 20 or newer with npm.", pytrace=False)
-    for arguments in (("ci", "--ignore-scripts", "--no-audit", "--no-fund"), ("run", "build")):
-        subprocess.run(["npm", "--prefix", str(SDK), *arguments], check=True, stdout=subprocess.DEVNULL)
+    build_sdk()
 
 
 @pytest.mark.usefixtures("package")

@@ -5,19 +5,18 @@ Needs Node.js 20 or later with npm; the packages of the lock file are installed 
 
 import base64
 import json
-import shutil
-import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.support.node import as_json, ask, install
 from tests.vectors import ENVELOPES, KEYS
 from theazo.sealing import Binding, seal
 from theazo.secret_value import SecretValue
 from theazo_operator.opening import Keyring, generate_master_key
 
 HERE = Path(__file__).parent
+MODULE = HERE / "format.mjs"
 BINDINGS = [
     Binding("acme", "checkout", "checkout", "OPENAI_API_KEY"),
     Binding("a", "s", "Q7.x_K-9zQ2", "A"),
@@ -28,38 +27,16 @@ VALUES = [b"x", b"sk-0123456789", "grüße 🔑\r\n".encode(), b"x" * 65536]
 
 @pytest.fixture(scope="module")
 def packages() -> None:
-    missing = [command for command in ("node", "npm") if shutil.which(command) is None]
-    if missing:
-        pytest.fail(f"not found: {', '.join(missing)}. These tests need Node.js 20 or later with npm; install it.")
-    lock, installed = HERE / "package-lock.json", HERE / "node_modules" / ".package-lock.json"
-    if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
-        subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=HERE, check=True)
-
-
-def ask(*requests: dict[str, Any]) -> list[Any]:
-    done = subprocess.run(
-        ["node", "format.mjs"], cwd=HERE, input=json.dumps(requests), capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    answers: list[Any] = json.loads(done.stdout)
-    assert len(answers) == len(requests)
-    return answers
-
-
-def as_json(binding: Binding) -> dict[str, str]:
-    return {
-        "platform": binding.platform,
-        "session": binding.session,
-        "sealingId": binding.sealing_id,
-        "name": binding.name,
-    }
+    install(HERE)
 
 
 @pytest.mark.usefixtures("packages")
 def test_a_master_key_gives_both_the_same_public_keys() -> None:
     master_keys = [bytes(32), b"\xff" * 32, generate_master_key(), generate_master_key()]
     pairs = [(master_key, binding.platform) for master_key in master_keys for binding in BINDINGS]
-    answers = ask(*({"op": "keys", "masterKey": master.hex(), "platform": platform} for master, platform in pairs))
+    answers = ask(
+        MODULE, *({"op": "keys", "masterKey": master.hex(), "platform": platform} for master, platform in pairs)
+    )
     for (master_key, platform), answer in zip(pairs, answers, strict=True):
         key = Keyring({1: master_key}).public_key(platform)
         assert (answer["publicKey"], answer["keyId"]) == (key.raw.hex(), key.key_id)
@@ -68,7 +45,7 @@ def test_a_master_key_gives_both_the_same_public_keys() -> None:
 @pytest.mark.usefixtures("packages")
 def test_a_frozen_key_has_the_frozen_seed() -> None:
     answers = ask(
-        *({"op": "keys", "masterKey": key["masterKey"], "platform": key["platform"]} for key in KEYS.values())
+        MODULE, *({"op": "keys", "masterKey": key["masterKey"], "platform": key["platform"]} for key in KEYS.values())
     )
     for key, answer in zip(KEYS.values(), answers, strict=True):
         raw = base64.b64decode(key["publicKey"])
@@ -81,6 +58,7 @@ def test_it_opens_what_we_seal() -> None:
     keyring = Keyring({1: master_key})
     cases = [(binding, value) for binding in BINDINGS for value in VALUES]
     answers = ask(
+        MODULE,
         *(
             {
                 "op": "open",
@@ -89,7 +67,7 @@ def test_it_opens_what_we_seal() -> None:
                 "envelope": seal(SecretValue(value), binding, keyring.public_key(binding.platform)),
             }
             for binding, value in cases
-        )
+        ),
     )
     assert [bytes.fromhex(answer) for answer in answers] == [value for _, value in cases]
 
@@ -99,6 +77,7 @@ def test_we_open_what_it_seals() -> None:
     keyring = Keyring({1: generate_master_key()})
     cases = [(binding, value) for binding in BINDINGS for value in VALUES]
     envelopes = ask(
+        MODULE,
         *(
             {
                 "op": "seal",
@@ -107,7 +86,7 @@ def test_we_open_what_it_seals() -> None:
                 "value": value.hex(),
             }
             for binding, value in cases
-        )
+        ),
     )
     for (binding, value), envelope in zip(cases, envelopes, strict=True):
         assert keyring.open(envelope, binding) == SecretValue(value)
@@ -118,6 +97,7 @@ def test_it_opens_the_frozen_envelopes_and_no_other() -> None:
     results = {"opens", "InvalidValue", "CannotOpen"}
     vectors = [vector for vector in ENVELOPES if vector["result"] in results]
     answers = ask(
+        MODULE,
         *(
             {
                 "op": "open",
@@ -126,7 +106,7 @@ def test_it_opens_the_frozen_envelopes_and_no_other() -> None:
                 "envelope": vector["envelope"],
             }
             for vector in vectors
-        )
+        ),
     )
     for vector, answer in zip(vectors, answers, strict=True):
         assert answer == vector.get("plaintext"), vector["id"]

@@ -5,15 +5,13 @@ Needs Node.js 20 or later with npm; the SDK's packages are installed and it is b
 
 import base64
 import itertools
-import json
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hack.typescript_rules import TARGET, table
+from tests.support.node import as_json, ask, build_sdk
 from tests.vectors import ENVELOPES, KEYS
 from theazo import envfile, rules
 from theazo.errors import InvalidPublicKey, SealingError
@@ -21,8 +19,7 @@ from theazo.sealing import Binding, PublicKey, hpke_info
 from theazo.secret_value import SecretValue
 from theazo_operator.opening import Keyring, generate_master_key
 
-HERE = Path(__file__).parent
-PACKAGE = HERE.parents[1] / "sdk" / "typescript"
+MODULE = Path(__file__).with_name("sdk.mjs")
 BINDINGS = [
     Binding("acme", "checkout", "checkout", "OPENAI_API_KEY"),
     Binding("a", "s", "Q7.x_K-9zQ2", "__proto__"),
@@ -34,32 +31,7 @@ USERS = ["user_123", "ü", "🔑" * 256, " ", "a\nb", "\x00"]
 
 @pytest.fixture(scope="module")
 def built() -> None:
-    missing = [command for command in ("node", "npm") if shutil.which(command) is None]
-    if missing:
-        pytest.fail(f"not found: {', '.join(missing)}. These tests need Node.js 20 or later with npm; install it.")
-    lock, installed = PACKAGE / "package-lock.json", PACKAGE / "node_modules" / ".package-lock.json"
-    if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
-        subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=PACKAGE, check=True)
-    subprocess.run(["npm", "run", "--silent", "build"], cwd=PACKAGE, check=True)
-
-
-def ask(*requests: dict[str, Any]) -> list[Any]:
-    done = subprocess.run(
-        ["node", "sdk.mjs"], cwd=HERE, input=json.dumps(requests), capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    answers: list[Any] = json.loads(done.stdout)
-    assert len(answers) == len(requests)
-    return answers
-
-
-def as_json(binding: Binding) -> dict[str, str]:
-    return {
-        "platform": binding.platform,
-        "session": binding.session,
-        "sealingId": binding.sealing_id,
-        "name": binding.name,
-    }
+    build_sdk()
 
 
 def refusal(error: SealingError) -> dict[str, str]:
@@ -75,6 +47,7 @@ def test_the_operator_opens_what_it_seals() -> None:
     keyring = Keyring({1: generate_master_key()})
     cases = [(binding, value) for binding in BINDINGS for value in VALUES]
     envelopes = ask(
+        MODULE,
         *(
             {
                 "op": "seal",
@@ -83,7 +56,7 @@ def test_the_operator_opens_what_it_seals() -> None:
                 "value": value.hex(),
             }
             for binding, value in cases
-        )
+        ),
     )
     for (binding, value), envelope in zip(cases, envelopes, strict=True):
         assert keyring.open(envelope, binding) == SecretValue(value)
@@ -91,7 +64,7 @@ def test_the_operator_opens_what_it_seals() -> None:
 
 @pytest.mark.usefixtures("built")
 def test_frozen_keys_have_their_frozen_key_ids() -> None:
-    answers = ask(*({"op": "keyId", "publicKey": key["publicKey"]} for key in KEYS.values()))
+    answers = ask(MODULE, *({"op": "keyId", "publicKey": key["publicKey"]} for key in KEYS.values()))
     assert answers == [key["keyId"] for key in KEYS.values()]
 
 
@@ -103,13 +76,13 @@ def test_it_binds_what_the_frozen_envelopes_are_bound_to() -> None:
         header = vector["envelope"].rpartition(".")[0]
         requests.append({"op": "info", "header": header, "binding": as_json(binding)})
         infos.append(hpke_info(header, binding).hex())
-    assert ask(*requests) == infos
+    assert ask(MODULE, *requests) == infos
 
 
 @pytest.mark.usefixtures("built")
 def test_a_session_has_the_same_name() -> None:
     pairs = [(binding.platform, user) for binding in BINDINGS for user in USERS]
-    answers = ask(*({"op": "sessionName", "platform": platform, "user": user} for platform, user in pairs))
+    answers = ask(MODULE, *({"op": "sessionName", "platform": platform, "user": user} for platform, user in pairs))
     assert answers == [rules.session_name(platform, user) for platform, user in pairs]
 
 
@@ -127,7 +100,7 @@ def test_it_refuses_the_same_names_in_the_same_words() -> None:
         except SealingError as error:
             expected.append(refusal(error))
     assert None in expected
-    assert ask(*({"op": "checkName", "name": name} for name in names)) == expected
+    assert ask(MODULE, *({"op": "checkName", "name": name} for name in names)) == expected
 
 
 @pytest.mark.usefixtures("built")
@@ -140,7 +113,7 @@ def test_it_refuses_the_same_values_in_the_same_words() -> None:
             expected.append(value.hex())
         except SealingError as error:
             expected.append(refusal(error))
-    assert ask(*({"op": "checkValue", "value": value.hex()} for value in (*VALUES, *odd))) == expected
+    assert ask(MODULE, *({"op": "checkValue", "value": value.hex()} for value in (*VALUES, *odd))) == expected
 
 
 @pytest.mark.usefixtures("built")
@@ -157,13 +130,13 @@ def test_it_refuses_the_same_public_keys() -> None:
             expected.append(PublicKey.from_base64(text).key_id)
         except InvalidPublicKey as error:
             expected.append(refusal(error))
-    assert ask(*({"op": "keyId", "publicKey": text} for text in texts)) == expected
+    assert ask(MODULE, *({"op": "keyId", "publicKey": text} for text in texts)) == expected
 
 
 @pytest.mark.usefixtures("built")
 def test_it_reads_env_files_as_the_command_line_does() -> None:
     pieces = ["A=", "export B = ", "'", '"', "\\n", "\\x", "$C", " # x", "\n", "\r\n", "x", "🔑", "\ufeff", "\t"]
     contents = ["".join(parts) for length in (1, 2, 3, 4) for parts in itertools.product(pieces, repeat=length)]
-    answers = ask(*({"op": "envFile", "content": content} for content in contents))
+    answers = ask(MODULE, *({"op": "envFile", "content": content} for content in contents))
     for content, answer in zip(contents, answers, strict=True):
         assert answer == [line._asdict() for line in envfile.parse(content)], repr(content)

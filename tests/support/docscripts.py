@@ -8,11 +8,10 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.support.cluster import ROOT
 from tests.support.docblocks import Block
 from tests.support.docsession import Printed, Script
+from tests.support.node import SDK, install
 
-SDK = ROOT / "sdk" / "typescript"
 #: Runs each block in one scope. Lines keep their numbers in the document, so that a traceback shows its text.
 _PYTHON = """
 import json, os, socket, sys
@@ -87,9 +86,7 @@ def provide_sdk(folder: Path) -> None:
     Raises:
         AssertionError: with what the compiler said, if it does not build.
     """
-    lock, installed = SDK / "package-lock.json", SDK / "node_modules" / ".package-lock.json"
-    if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
-        subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=SDK, check=True)
+    install(SDK)
     package = folder / "node_modules" / "theazo"
     package.mkdir(parents=True)
     (package / "node_modules").symlink_to(SDK / "node_modules")
