@@ -1,7 +1,6 @@
 """`theazo diff`: what a sealed file and the cluster have of each other, by names and ages."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -11,7 +10,7 @@ from theazo.cli import manifest
 from theazo.cli.cluster import Cluster, ClusterOptions, segment
 from theazo.cli.manifest import Manifest
 from theazo.cli.manifest_fields import KIND, shown
-from theazo.cli.output import Output, age, show
+from theazo.cli.output import Output, age, moment, show
 from theazo.cli.terminal import Refused, say
 
 HEADING = ("SESSION", "NAME", "FILE", "CLUSTER", "DIFFERENCE", "PLATFORM")
@@ -94,18 +93,10 @@ def _difference(file: Mapping[str, str] | None, stored: Mapping[str, str] | None
         return "only in the file"
     if file["ciphertext"] == stored.get("ciphertext"):
         return _SAME
-    ours, theirs = (_time(each.get("updatedAt")) for each in (file, stored))
+    ours, theirs = (moment(each.get("updatedAt")) for each in (file, stored))
     if ours is None or theirs is None or ours == theirs:
         return "sealed differently"
     return "newer in the file" if ours > theirs else "newer in the cluster"
-
-
-def _time(text: str | None) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(text or "")
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else None
 
 
 def _show(output: Output, found: list[dict[str, Any]]) -> None:

@@ -56,14 +56,21 @@ def document(output: Format, content: dict[str, Any]) -> None:
         out(f"{json.dumps(content, indent=2)}\n")
 
 
+def moment(text: str | None) -> datetime | None:
+    """The moment that an RFC 3339 text names, or None: without an offset from UTC it names none."""
+    try:
+        read = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return read if read.tzinfo else None
+
+
 def age(created: str | None, now: datetime | None = None) -> str:
     """How long ago an RFC 3339 time was, in about two digits of one unit, as kubectl says it."""
-    try:
-        moment = datetime.fromisoformat(created or "")
-    except ValueError:
+    since = moment(created)
+    if since is None:
         return "<unknown>"
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    seconds = max(0, int(((now or datetime.now(UTC)) - moment).total_seconds()))
+    seconds = max(0, int(((now or datetime.now(UTC)) - since).total_seconds()))
     for unit, length, least in (("d", 86400, 2), ("h", 3600, 3), ("m", 60, 2)):
         if seconds >= least * length:
             return f"{seconds // length}{unit}"

@@ -12,7 +12,7 @@ from theazo.cli import manifest
 from theazo.cli.keys import KeyOptions, from_file
 from theazo.cli.manifest import Manifest
 from theazo.cli.manifest_fields import KIND, problem_with, shown
-from theazo.cli.output import Output, age, show
+from theazo.cli.output import Output, age, moment, show
 from theazo.cli.terminal import Misused, Refused, say
 from theazo.errors import InvalidName
 from theazo.rules import check_platform, check_session
@@ -105,7 +105,7 @@ def _entries(path: Path, document: dict[str, Any]) -> list[Sealed]:
     problems += [
         f"{path}: entry {shown(name)}: updatedAt is no time"
         for name, each in read.entries.items()
-        if _time(each) is None
+        if moment(each["updatedAt"]) is None
     ]
     if problems:
         raise Refused(*problems)
@@ -126,14 +126,6 @@ def _sealed(path: Path, read: Manifest, name: str) -> Sealed:
     envelope = Envelope.parse(entry["ciphertext"])
     size = len(envelope.payload) - OVERHEAD
     return Sealed(path, read.namespace, read.name, name, envelope.key_id, entry["updatedAt"], size)
-
-
-def _time(entry: dict[str, str]) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(entry["updatedAt"])
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else None
 
 
 def _against_key(found: list[Sealed], options: KeyOptions) -> list[str]:
