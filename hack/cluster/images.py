@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hack.cluster import nodejs, paths, prereq, provider, rootfs
 from hack.cluster.archive import image_id
-from hack.cluster.shell import making, output, run, say, succeeds
+from hack.cluster.shell import ClusterError, making, output, run, say, succeeds
 
 #: By compute: the image that its sandboxes run, and how to make a stand-in for it.
 SANDBOXES: dict[str, tuple[str, Callable[[], Path]]] = {
@@ -43,6 +43,15 @@ def write_archive(image: str, target: Path) -> None:
         run(["buildah", "push", "--quiet", image, f"docker-archive:{made}:{image}"], env=paths.engine_env())
 
 
+def revision() -> str:
+    """Return the commit that an image is of, marked where files differ from it; nothing where there is no commit."""
+    asked = ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty"]
+    try:
+        return output(asked, cwd=paths.REPO).decode().strip()
+    except ClusterError:
+        return ""
+
+
 def build_offline(target: str, image: str, archive: Path) -> None:
     """Build with buildah, from base images made of Debian packages."""
     prereq.offline()
@@ -55,6 +64,8 @@ def build_offline(target: str, image: str, archive: Path) -> None:
         "--pull-never",
         "--target",
         target,
+        "--build-arg",
+        f"REVISION={revision()}",
         "--volume",
         "/etc/ssl/certs:/etc/ssl/certs:ro",
     ]
@@ -73,7 +84,8 @@ def build(target: str, image: str, archive: Path) -> None:
     if way == "offline":
         build_offline(target, image, archive)
         return
-    run([way, "build", "--target", target, "-t", image, "."], cwd=paths.REPO)
+    labels = ["--build-arg", f"REVISION={revision()}"]
+    run([way, "build", "--target", target, *labels, "-t", image, "."], cwd=paths.REPO)
     save(way, image, archive)
 
 

@@ -58,7 +58,6 @@ DISTROLESS = frozenset(
         "libzstd1",
         "media-types",
         "netbase",
-        "python3-minimal",
         "python3.13-minimal",
         "tzdata",
         "zlib1g",
@@ -108,6 +107,25 @@ def subset(rootfs: Path, packages: frozenset[str], tar: tarfile.TarFile, also: t
     archive.copy_members(rootfs, tar, lambda name: name in names or name.startswith(also))
 
 
+def statuses(rootfs: Path, packages: frozenset[str]) -> dict[str, bytes]:
+    """Return what the package manager knows of some packages, in files as distroless images have them."""
+    found: dict[str, bytes] = {}
+    with tarfile.open(rootfs) as tar:
+        for member in tar:
+            folder, _, file = member.name.removeprefix("./").rpartition("/")
+            read = tar.extractfile(member) if folder.startswith("var/lib/dpkg") and member.isreg() else None
+            package = file.removesuffix(".md5sums").partition(":")[0]
+            if read and folder == "var/lib/dpkg" and file == "status":
+                paragraphs = (
+                    paragraph.strip() + b"\n" for paragraph in read.read().split(b"\n\n") if paragraph.strip()
+                )
+                by_name = {text.partition(b"\n")[0].partition(b": ")[2].decode(): text for text in paragraphs}
+                found |= {name: text for name, text in by_name.items() if name in packages}
+            elif read and file.endswith(".md5sums") and package in packages:
+                found[f"{package}.md5sums"] = read.read()
+    return {f"var/lib/dpkg/status.d/{name}": data for name, data in sorted(found.items())}
+
+
 def python_layer(target: Path) -> Path:
     """Make the layer with Python, pip and a shell; what the official image has under /usr/local is there too."""
     with tarfile.open(target, "w") as tar:
@@ -133,7 +151,12 @@ def distroless_layer(target: Path) -> Path:
             archive.add_bytes(tar, name, text.encode())
         archive.add_folder(tar, "tmp", 0o1777)
         archive.add_folder(tar, "home/nonroot", 0o700, NONROOT)
-        subset(debian(PYTHON_SUITE, PYTHON_PACKAGES), DISTROLESS, tar, ("etc/ssl/certs/", "etc/localtime", "etc/ld.so"))
+        for name in ("python", "python3"):
+            archive.add_link(tar, f"usr/bin/{name}", "/usr/bin/python3.13")
+        source = debian(PYTHON_SUITE, PYTHON_PACKAGES)
+        for name, data in statuses(source, DISTROLESS).items():
+            archive.add_bytes(tar, name, data)
+        subset(source, DISTROLESS, tar, ("etc/ssl/certs/", "etc/localtime", "etc/ld.so"))
     return target
 
 
