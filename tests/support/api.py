@@ -37,6 +37,9 @@ _PLACES = {
     "TheazoAgent": (f"/apis/{GROUP}/v1alpha1", "theazoagents"),
     "TheazoSecret": (f"/apis/{GROUP}/v1alpha1", "theazosecrets"),
     "TheazoSession": (f"/apis/{GROUP}/v1alpha1", "theazosessions"),
+    "ValidatingAdmissionPolicy": ("/apis/admissionregistration.k8s.io/v1", "validatingadmissionpolicies"),
+    "ValidatingAdmissionPolicyBinding": ("/apis/admissionregistration.k8s.io/v1", "validatingadmissionpolicybindings"),
+    "ValidatingWebhookConfiguration": ("/apis/admissionregistration.k8s.io/v1", "validatingwebhookconfigurations"),
 }
 
 
@@ -93,7 +96,8 @@ class Api:
     ) -> Reply:
         """Send one request. A watch answers with the first event, if it is let through."""
         code, text = self._send(method, where, body, query, content_type)
-        return Reply(code, json.loads((text or b"{}").splitlines()[0]))
+        # Of a group that it does not serve, or not yet, the API server speaks no JSON.
+        return Reply(code, json.loads(text.splitlines()[0]) if text.startswith(b"{") else {"message": text.decode()})
 
     def stream(self, where: str, query: Query) -> list[Manifest]:
         """GET a watch, and give all events that it sends until it ends."""

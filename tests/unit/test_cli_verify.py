@@ -49,7 +49,7 @@ def test_a_good_file_is_described(path: Path) -> None:
 def test_quiet_says_nothing_of_what_is_well_nor_of_others_objects(path: Path) -> None:
     written(path, {"OLD": ENTRY})
     with path.open("a") as file:
-        file.write("---\napiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData: {A: b}\n--- text\n")
+        file.write("---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {A: b}\n--- text\n")
     assert theazo("verify", path, "--quiet") == theazo("verify", "--quiet", path)
     assert theazo("verify", path, "--quiet").__dict__ == {"code": 0, "out": "", "err": ""}
 
@@ -80,6 +80,65 @@ def test_what_is_no_sealed_value_is_refused_and_not_shown(
     assert (result.code, result.out) == (1, "")
     assert f"error: {path}: {says}" in result.err
     assert "c4n4ry" not in result.err
+
+
+def test_what_is_no_yaml_is_passed_over_unless_it_has_a_theazosecret(path: Path) -> None:
+    # As in the folder of a chart, which the hook is given too.
+    template = "{{ if .Values.a }}\napiVersion: v1\nkind: Secret\n# beside TheazoSecrets\n{{ end }}\n"
+    path.write_text(template)
+    assert theazo("verify", path, "--quiet").__dict__ == {"code": 0, "out": "", "err": ""}
+    path.write_text(template.replace("Secret\n", "TheazoSecret\n"))
+    result = theazo("verify", path, "--quiet")
+    assert (result.code, result.err.startswith(f"error: {path}")) == (1, True)
+
+
+def secret(**fields: Any) -> str:
+    return yaml.safe_dump({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}} | fields)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"data": {"A": CANARY, "B": "${B}", "C": ""}},
+        {"stringData": {"A": CANARY}},
+        {"stringData": {"A": f"${{A:-{CANARY}}}"}},
+        {"data": {"A": CANARY, "B": "ENC[AES256_GCM,data:x]"}, "sops": {"mac": "x"}},
+    ],
+    ids=["data", "stringData", "default", "beside-sops"],
+)
+def test_a_secret_with_values_is_refused_and_they_are_not_shown(path: Path, fields: dict[str, Any]) -> None:
+    path.write_text(secret(**fields))
+    result = theazo("verify", path)
+    assert (result.code, result.out) == (1, "")
+    assert result.err.startswith(f"error: {path}: entry A of a Secret is for all to read who have the file; seal it")
+    assert len(result.err.splitlines()) == 1
+    assert "c4n4ry" not in result.err
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"data": {"A": "ENC[AES256_GCM,data:x,type:str]"}, "sops": {"mac": "x"}},
+        {"stringData": {"A": "${A}"}},
+        {"data": ""},
+    ],
+    ids=["sops", "filled-in", "empty"],
+)
+def test_a_secret_without_readable_values_is_not(path: Path, fields: dict[str, Any]) -> None:
+    path.write_text(secret(**fields))
+    assert theazo("verify", path, "--quiet").__dict__ == {"code": 0, "out": "", "err": ""}
+
+
+def test_a_list_is_looked_into(path: Path) -> None:
+    written(path, {"A": CANARY})
+    items = [yaml.safe_load(path.read_text())]
+    path.write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": items}))
+    assert f"error: {path}: entry A is no sealed value" in theazo("verify", path).err
+
+
+def test_a_file_that_can_not_be_read_keeps_none_of_the_others_back(path: Path) -> None:
+    written(path, {"A": CANARY})
+    assert len(theazo("verify", path.with_name("nowhere.yaml"), path).err.splitlines()) == 2
 
 
 def test_every_file_is_looked_at_and_every_problem_named(path: Path) -> None:

@@ -24,6 +24,7 @@ _MAX_FILE = 4 * 1024 * 1024
 
 # On a line of its own, behind a bare key, or behind a field of an entry, which never holds a #.
 _COMMENT = re.compile(r"^[ \t]*(?:#|[\w.-]+:[ \t]+#|(?:ciphertext|createdAt|updatedAt):.*[ \t]#)", re.MULTILINE)
+_NAMES_KIND = re.compile(rf"\bkind\b\W+{KIND}\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +102,25 @@ def documents_in(path: Path) -> list[dict[str, Any]]:
     """Every object in a file of manifests, of whatever kind.
 
     Raises:
-        Refused: if the file can't be read, or isn't YAML.
+        Refused: if the file can't be read, or isn't YAML and yet names TheazoSecrets.
     """
     try:
         _, text = _content(path)
     except FileNotFoundError:
         raise Refused(f"cannot read {path}: there is no such file") from None
-    return [each for each in yaml_text.load(text, str(path)) if isinstance(each, dict)]
+    try:
+        documents = yaml_text.load(text, str(path))
+    except Refused:
+        if _NAMES_KIND.search(text):
+            raise
+        return []  # a chart's template, perhaps
+    return [each for document in documents for each in _objects(document)]
+
+
+def _objects(document: object) -> list[dict[str, Any]]:
+    if isinstance(document, dict) and document.get("kind") == "List" and isinstance(document.get("items"), list):
+        return [each for each in document["items"] if isinstance(each, dict)]
+    return [document] if isinstance(document, dict) else []
 
 
 def of_document(document: dict[str, Any], where: str) -> Manifest:
@@ -184,7 +197,7 @@ def _check_kept(entries: Mapping[str, Entry]) -> None:
 
 def _check_limits(entries: Mapping[str, Entry]) -> None:
     if len(entries) > MAX_NAMES:
-        raise Refused(f"{len(entries)} names: a session has at most {MAX_NAMES} secrets")
+        raise Refused(f"{len(entries)} names: a session has at most {MAX_NAMES} secrets; use fewer, or another session")
     total = sum(len(entry["ciphertext"]) for entry in entries.values())
     if total > MAX_CIPHERTEXT_TOTAL:
         raise Refused(

@@ -1,5 +1,6 @@
 """`theazo verify`: what can be said of sealed files without a cluster, and the check that a pre-commit hook runs."""
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,6 +28,9 @@ Examples:
   theazo verify secrets.yaml --public-key acme.yaml --max-age 90
   theazo verify --quiet $(git ls-files '*.yaml')
 """
+
+# Filled in later, by Flux for example; or encrypted by SOPS.
+_NO_PLAINTEXT = re.compile(r"\$\{\w+\}|ENC\[[^\[\]]*\]")
 
 app = App(name="verify", help_epilogue=EXAMPLES)
 
@@ -58,8 +62,9 @@ def verify(
 
     For each entry: whether it is a whole envelope, for which session and platform, to
     which key, how old, how many bytes long. Refuses what is no sealed value and where
-    no value belongs, and never shows it: it may be a plaintext. Other kinds of objects
-    in the files are passed over.
+    no value belongs, and never shows it: it may be a plaintext. A core Secret with
+    values is refused too, unless SOPS encrypted them. Other kinds of objects in the files
+    are passed over.
 
     Whether an entry was sealed for this session and name, only the operator can tell:
     it says so in the status of the TheazoSecret.
@@ -78,7 +83,12 @@ def verify(
     found: list[Sealed] = []
     problems: list[str] = []
     for path in files:
-        for document in manifest.documents_in(path):
+        try:
+            documents = manifest.documents_in(path)
+        except Refused as refusal:
+            problems += refusal.problems
+            continue
+        for document in documents:
             try:
                 found += _entries(path, document)
             except Refused as refusal:
@@ -93,6 +103,8 @@ def verify(
 
 
 def _entries(path: Path, document: dict[str, Any]) -> list[Sealed]:
+    if (document.get("apiVersion"), document.get("kind")) == ("v1", "Secret"):
+        _refuse_values(path, document)
     if not str(document.get("apiVersion")).startswith(GROUP) or document.get("kind") != KIND:
         return []
     read = manifest.of_document(document, str(path))
@@ -110,6 +122,21 @@ def _entries(path: Path, document: dict[str, Any]) -> list[Sealed]:
     if problems:
         raise Refused(*problems)
     return [_sealed(path, read, name) for name in read.entries]
+
+
+def _refuse_values(path: Path, secret: dict[str, Any]) -> None:
+    fields = [secret[key] for key in ("data", "stringData") if isinstance(secret.get(key), dict)]
+    names = [
+        name for each in fields for name, value in each.items() if value and not _NO_PLAINTEXT.fullmatch(str(value))
+    ]
+    remedy = "seal it, and replace it where it was issued"
+    if names:
+        raise Refused(
+            *(
+                f"{path}: entry {shown(name)} of a Secret is for all to read who have the file; {remedy}"
+                for name in names
+            )
+        )
 
 
 def _place(read: Manifest) -> list[str]:
