@@ -18,6 +18,12 @@ ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts" / "theazo"
 VARIANTS = sorted((Path(__file__).parent / "variants").glob("*.yaml"))
 HOME = "theazo-system"
+#: What no uninstallation and no GitOps tool may delete by the way.
+KEPT = {
+    "argocd.argoproj.io/sync-options": "Prune=false,Delete=false",
+    "helm.sh/resource-policy": "keep",
+    "kustomize.toolkit.fluxcd.io/prune": "disabled",
+}
 TOOLS = ("helm", "kustomize", "kubeconform", "helm-unittest", "kube-score")
 
 

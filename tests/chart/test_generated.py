@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from hack import chart
-from tests.chart.support import CHART, Manifest, of_kind, render
+from tests.chart.support import CHART, KEPT, Manifest, of_kind, render
 
 
 def test_the_crds_are_those_of_the_repository() -> None:
@@ -39,7 +39,7 @@ def test_rendering_changes_no_crd_but_its_labels_and_whether_it_is_kept(*, keep:
     rendered = of_kind(render({"crds": {"keep": keep}}), "CustomResourceDefinition")
     assert {item["metadata"]["name"] for item in rendered} == set(sources)
     for item in rendered:
-        assert item["metadata"].get("annotations", {}) == ({"helm.sh/resource-policy": "keep"} if keep else {})
+        assert item["metadata"].get("annotations", {}) == (KEPT if keep else {})
         assert item["spec"] == sources[item["metadata"]["name"]]["spec"]
 
 

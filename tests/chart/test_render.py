@@ -4,7 +4,18 @@ from typing import Any
 
 import pytest
 
-from tests.chart.support import HOME, VARIANTS, Manifest, named, of_kind, pod_specs, refusal, render, without_hooks
+from tests.chart.support import (
+    HOME,
+    KEPT,
+    VARIANTS,
+    Manifest,
+    named,
+    of_kind,
+    pod_specs,
+    refusal,
+    render,
+    without_hooks,
+)
 
 SINGLE = {"singlePlatform": "acme"}
 
@@ -38,7 +49,7 @@ def test_platforms_are_made_labelled_kept_and_bound() -> None:
     for name in ("acme", "globex"):
         namespace = named(objects, "Namespace", name)
         assert namespace["metadata"]["labels"]["theazo.dev/platform"] == "true"
-        assert namespace["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+        assert namespace["metadata"]["annotations"] == KEPT
         for account in ("theazo-operator", "theazo-api"):
             binding = named(objects, "RoleBinding", account, name)
             assert binding["roleRef"]["name"] == f"{account}-platform"

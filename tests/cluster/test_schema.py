@@ -62,7 +62,8 @@ GOOD = {
         startDeadlineSeconds=86_400,
     ),
     "agent-256-secrets": agent(secrets=[f"K{i:0127}" for i in range(256)]),
-    "agent-longest-words": agent(command=["x" * 32_768] * 16, args=["y" * 32_768] * 16),
+    "agent-longest-words": agent(command=["x" * 32_768] * 2, args=["\u00e9" * 32_768]),
+    "agent-most-words": agent(command=["x" * 256] * 256, args=["y" * 256] * 256),
 }
 
 

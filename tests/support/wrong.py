@@ -152,6 +152,9 @@ AGENTS = [
     Wrong("command-257", agent(command=["x"] * 257), "spec.command", "must have at most 256 items"),
     Wrong("args-long-word", agent(args=["x" * 32_769]), "spec.args[0]", "may not be more than 32768"),
     Wrong("args-257", agent(args=["x"] * 257), "spec.args", "must have at most 256 items"),
+    Wrong("words-too-long", agent(command=["x" * 32_768] * 2, args=["x" * 32_768] * 2 + ["x"]), "spec", "from a file"),
+    Wrong("words-of-a-mebibyte", agent(command=["x" * 32_768] * 16, args=["y" * 32_768] * 16), "spec", "128 KiB"),
+    Wrong("words-too-long-in-bytes", agent(args=["\u00e9" * 32_768, "\u00e9" * 32_768, "x"]), "spec", "131072 bytes"),
     Wrong("env", agent(env=[{"name": "KEY", "value": "sk"}]), "spec.env", "unknown field"),
     *(
         Wrong(f"{kind}-{amount_id}", agent(resources={kind: amounts}), f"spec.resources.{kind}", says)

@@ -191,3 +191,10 @@ namespaceSelector:
 {{- if .Values.singlePlatform }}{{ $names = list .Release.Namespace .Values.singlePlatform }}{{ end -}}
 {{- range $index, $name := $names }}{{ if $index }}, {{ end }}'{{ $name }}'{{ end -}}
 {{- end }}
+
+{{- /* For what outlives the release, whoever applied it: all sessions and sealed values go with it. */ -}}
+{{- define "theazo.kept" -}}
+argocd.argoproj.io/sync-options: Prune=false,Delete=false
+helm.sh/resource-policy: keep
+kustomize.toolkit.fluxcd.io/prune: disabled
+{{- end }}
