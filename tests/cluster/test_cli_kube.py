@@ -2,6 +2,7 @@
 
 import io
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -125,6 +126,32 @@ def test_a_sandbox_that_failed(stage: Stage, kubeconfig: Path) -> None:
     assert result.code == 1
     assert result.out.startswith(f"agent bad of platform {stage.name} failed: the sandbox ended with an error\n")
     assert "[fail] container: the container sandbox ended with exit code 3" in result.out
+
+
+def test_logs_are_followed_until_the_sandbox_ends_or_nobody_follows(stage: Stage, kubeconfig: Path) -> None:
+    """What is printed comes while the sandbox runs, and the command ends with it by itself."""
+    told = "signal.SIGUSR1"
+    block = f"signal.pthread_sigmask(signal.SIG_BLOCK, [{told}])"
+    stage.open()
+    script = f"import signal; {block}; print('one', flush=True); signal.sigwait([{told}]); print('tw\\xf6')"
+    stage.start("hello", command=["python3", "-c", script])
+    stage.running("hello")
+    command = [THEAZO, "agents", "logs", "hello", "-n", stage.name, "--follow", "--kubeconfig", str(kubeconfig)]
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as stays,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as leaves,
+    ):
+        for each in (stays, leaves):
+            assert each.stdout is not None
+            assert each.stdout.readline() == b"one\n"
+        leaves.send_signal(signal.SIGINT)
+        out, err = leaves.communicate(timeout=60)
+        assert (leaves.returncode, out) == (130, b"")
+        assert b"Traceback" not in err
+        stage.run("hello", "python3", "-c", f"import os, signal; os.kill(1, {told})")
+        assert (*stays.communicate(timeout=60), stays.returncode) == ("tw\xf6\n".encode(), b"", 0)
+    stage.agent_is("hello", "Completed", "Current", 60)
+    assert logged(kubeconfig, "hello", "-n", stage.name, "--follow", "--tail", "1") == "tw\xf6\n".encode()
 
 
 def logged(kubeconfig: Path, *arguments: str) -> bytes:

@@ -63,7 +63,7 @@ def test_codes_are_stable() -> None:
         *((413, code) for code in ("body_too_large", "secrets_too_large")),
         (415, "unsupported_media_type"),
         *((422, code) for code in ("secret_not_found", "compute_not_found", "invalid_agent")),
-        (429, "too_many_failures"),
+        *((429, code) for code in ("too_many_failures", "too_many_requests")),
         (500, "internal_error"),
         *((503, code) for code in ("unavailable", "sealing_key_unavailable")),
     }

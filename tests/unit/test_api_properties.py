@@ -12,7 +12,7 @@ from tests.support.restrig import Rest
 from theazo import rules
 from theazo.errors import InvalidName
 from theazo.sealing import Binding
-from theazo_operator.api import models, reading
+from theazo_operator.api import models, queries, reading
 from theazo_operator.api.problems import Problem
 from theazo_operator.kube import resource as kind
 
@@ -86,7 +86,7 @@ def test_whatever_an_object_is_it_is_read_or_refused(model: Any, data: st.DataOb
 
 @given(st.binary(max_size=60) | st.text(alphabet="abclimt=&%+ 0123456789", max_size=40).map(str.encode))
 def test_whatever_a_query_is_it_is_read_or_refused(query: bytes) -> None:
-    for model in (models.SessionQuery, models.AgentQuery, None):
+    for model in (queries.SessionQuery, queries.AgentQuery, None):
         found = read(reading.read_query, model, query)
         if query == b"" and model is not None:
             assert found == model()

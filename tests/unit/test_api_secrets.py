@@ -325,11 +325,25 @@ def test_deleting_what_is_not_there(rest: Rest, name: str) -> None:
 # Others write, too.
 
 
-def test_a_write_that_others_come_before_is_tried_again_on_what_they_wrote(rest: Rest) -> None:
+def others_write(rest: Rest) -> None:
+    """Have the object written by somebody else."""
+    rest.kube.put(kind.THEAZO_SECRETS, rest.kube.objects[PLACE])
+
+
+def test_a_write_that_others_come_before_is_tried_again_on_what_they_wrote(
+    rest: Rest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     session = rest.open()
     rest.post(PATH, {"A": "1"})
     before = counted("theazo_api_conflicts_total")
-    rest.kube.fail("PATCH theazosecrets", Outdated("PATCH", "theazosecrets", 422, "Invalid"))
+    real, times = FakeKube.patch, iter(range(2))
+
+    async def patch(self: FakeKube, *args: Any) -> None:
+        if next(times, None) is not None:
+            others_write(rest)  # the patch's own `test` fails, which is 422
+        await real(self, *args)
+
+    monkeypatch.setattr(FakeKube, "patch", patch)
     rest.kube.fail("PATCH theazosecrets", Outdated("PATCH", "theazosecrets", 409, "Conflict"))
     assert rest.post(PATH, {"B": "2"}).status == 204
     assert opened(rest, session) == {"A": "1", "B": "2"}
@@ -351,7 +365,7 @@ def test_a_first_write_that_another_comes_before_becomes_a_patch(rest: Rest, mon
         return await real(self, resource, namespace, body, **more)
 
     # Another replica: it does not take turns with this one.
-    monkeypatch.setattr(rest.services.secrets, "_turns", NoTurns())
+    monkeypatch.setattr(rest.services.secrets._turns, "_locks", NoTurns())
     monkeypatch.setattr(FakeKube, "create", create)
     assert rest.post(PATH, {"A": "1"}).status == 204
     assert others[0].status == 204
@@ -375,7 +389,7 @@ def test_nothing_is_lost_when_many_write_at_once(rest: Rest, monkeypatch: pytest
 
     monkeypatch.setattr(FakeKube, "patch", patch)
     if not turns:
-        monkeypatch.setattr(rest.services.secrets, "_turns", NoTurns())
+        monkeypatch.setattr(rest.services.secrets._turns, "_locks", NoTurns())
 
     async def everybody() -> list[Any]:
         writes = [
@@ -407,6 +421,7 @@ def test_patience_with_others_has_an_end(rest: Rest, monkeypatch: pytest.MonkeyP
 
     async def patch(_: FakeKube, *__: Any) -> None:
         rest.seconds += 5
+        others_write(rest)
         raise Outdated("PATCH", "theazosecrets", 422, "Invalid")
 
     monkeypatch.setattr(FakeKube, "patch", patch)

@@ -138,6 +138,30 @@ def test_deleting_a_session_never_deletes_a_namesake_made_since(rest: Rest, monk
     assert [body["metadata"]["uid"] for body in rest.kube.all(kind.SESSIONS)] == [f"uid-of-{NAME}"]
 
 
+def test_who_did_not_hear_of_a_deletion_and_asks_again_does_not_delete_the_next_session(rest: Rest) -> None:
+    old = f"{PATH}?sealingId={rest.open()['sealingId']}"
+    rest.kube.fail("DELETE theazosessions", landed=True)
+    assert rest.delete(old).outcome == (503, "unavailable")
+    assert rest.delete(old).outcome == (404, "session_not_found")
+    new = rest.open()
+    assert rest.delete(old).outcome == (409, "session_changed")
+    assert rest.get(PATH).json == new
+    assert rest.delete(f"{PATH}?sealingId={new['sealingId']}").outcome == (204, None)
+
+
+def test_a_session_that_was_made_without_a_sealing_id_has_its_name_as_one(rest: Rest) -> None:
+    put(rest)
+    assert rest.delete(f"{PATH}?sealingId=other").outcome == (409, "session_changed")
+    assert rest.delete(f"{PATH}?sealingId={NAME}").outcome == (204, None)
+
+
+@pytest.mark.parametrize("query", ["sealingId=", "sealingId=a%20b", f"sealingId={'a' * 500}", "sealingid=a", "limit=1"])
+def test_a_wrong_sealing_id_deletes_nothing(rest: Rest, query: str) -> None:
+    rest.open()
+    assert rest.delete(f"{PATH}?{query}").outcome == (400, "invalid_request")
+    assert rest.get(PATH).status == 200
+
+
 def test_a_deleted_session_is_gone(rest: Rest) -> None:
     rest.open()
     assert rest.delete(PATH).outcome == (204, None)

@@ -102,7 +102,7 @@ def test_a_page_is_fetched_when_it_is_needed(run: Runner) -> None:
 
 
 def test_deleting(run: Runner) -> None:
-    script = ready(reply(200, agent_body()), *[reply(204)] * 5)
+    script = ready(reply(200, agent_body()), *[reply(204)] * 4, reply(200, session_body() | {"id": "s-2"}), reply(204))
 
     async def scenario(theazo: Any) -> Any:
         session = await theazo.sessions.get(SID)
@@ -119,8 +119,9 @@ def test_deleting(run: Runner) -> None:
         *(
             f"DELETE {SESSION}/agents/a-2",
             f"DELETE {SESSION}/secrets/A",
-            f"DELETE {SESSION}",
-            "DELETE /v1/sessions/s-2",
+            f"DELETE {SESSION}?sealingId={session_body()['sealingId']}",
+            "GET /v1/sessions/s-2",
+            f"DELETE /v1/sessions/s-2?sealingId={session_body()['sealingId']}",
         ),
     ]
     assert all(not request.content for request in script.requests)

@@ -13,7 +13,7 @@ from theazo._core.problems import error_of
 from theazo._core.wire import Lost, Now, Pause, Reply, Request, Steps
 
 GET = requests.get_sessions(None, None)
-DELETE = requests.delete_session("demo")
+DELETE = requests.delete_session("demo", "first")
 PLAIN = Policy(timeout=30.0, max_retries=4, jitter=lambda: 1.0)
 OK = Reply(200, {}, b"{}")
 MEMBERS = ["code", "detail", "missing", "errors", "title", "requestId"]
@@ -150,6 +150,20 @@ def test_any_other_retry_after_is_as_none(header: str) -> None:
 def test_a_deletion_that_finds_nothing_after_an_answer_was_lost_is_done(first: Reply | Lost) -> None:
     found, _ = carry(exchange(PLAIN, DELETE), [first, reply(404, "session_not_found")])
     assert found.status == 204
+
+
+@pytest.mark.parametrize("first", [Lost("x"), Lost("x", timed_out=True), reply(500), reply(502), reply(504)])
+def test_a_deletion_that_finds_another_session_after_an_answer_was_lost_is_done(first: Reply | Lost) -> None:
+    found, asked = carry(exchange(PLAIN, DELETE), [first, reply(409, "session_changed")])
+    assert found.status == 204
+    assert [step for step in asked if isinstance(step, Request)] == [DELETE] * 2
+    assert DELETE.query == (("sealingId", "first"),)
+
+
+@pytest.mark.parametrize("answers", [[], [reply(429)], [reply(409, "conflict")]])
+def test_another_session_in_the_place_of_the_one_to_delete_is_an_error_otherwise(answers: list[Reply]) -> None:
+    found, _ = carry(exchange(PLAIN, DELETE), [*answers, reply(409, "session_changed")])
+    assert (type(found), found.code) == (errors.Conflict, "session_changed")
 
 
 def test_it_is_done_however_many_attempts_lie_between() -> None:

@@ -45,6 +45,16 @@ def test_the_story(fake: FakeTheazo, theazo: Theazo) -> None:
     assert list(theazo.sessions.list()) == []
 
 
+def test_a_session_that_was_made_anew_is_not_deleted_in_the_place_of_the_old_one(theazo: Theazo) -> None:
+    old = theazo.sessions.for_user("user_123")
+    theazo.sessions.delete(old.id)
+    new = theazo.sessions.for_user("user_123")
+    with pytest.raises(errors.Conflict) as caught:
+        old.delete()
+    assert caught.value.code == "session_changed"
+    assert [each.sealing_id for each in theazo.sessions.list()] == [new.sealing_id]
+
+
 def test_the_same_with_asyncio(fake: FakeTheazo) -> None:
     async def scenario() -> list[str]:
         async with fake.async_client() as theazo:

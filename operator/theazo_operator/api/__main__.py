@@ -1,12 +1,11 @@
 """The REST API's entry point: `theazo-api`, or `python -m theazo_operator.api`."""
 
-import asyncio
 import logging
 import sys
 
 import uvicorn
 
-from theazo_operator import logs
+from theazo_operator import logs, process
 from theazo_operator.api.agents import Agents
 from theazo_operator.api.auth import ApiKeys
 from theazo_operator.api.operation import Services
@@ -18,7 +17,7 @@ from theazo_operator.api.sessions import Sessions
 from theazo_operator.api.settling import Settling
 from theazo_operator.kube.client import Kube
 from theazo_operator.kube.errors import KubeError
-from theazo_operator.kube.login import LoginError, connect
+from theazo_operator.kube.login import connect
 from theazo_operator.settings import ApiSettings, parse_api
 
 log = logging.getLogger(__name__)
@@ -85,13 +84,7 @@ def main() -> int:
     """Serve until a signal ends the process. Exit code 0 after a signal, 1 where it could not serve."""
     settings = parse_api(sys.argv[1:])
     logs.configure(settings.log_level)
-    try:
-        return 0 if asyncio.run(_serve(settings)) else 1
-    except LoginError as error:
-        log.critical("%s", error)
-    except Exception as error:  # noqa: BLE001 - a traceback on stderr would bypass the logs' rules
-        log.critical("the API ended", extra={"error": type(error).__name__, "at": logs.where(error)})
-    return 1
+    return process.run(_serve(settings), "the API")
 
 
 if __name__ == "__main__":

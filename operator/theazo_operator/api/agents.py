@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any, get_args
 
-from theazo_operator.api import models, problems
+from theazo_operator.api import models, problems, queries
 from theazo_operator.api.ownership import belongs, owner_reference
 from theazo_operator.api.paging import read_page
 from theazo_operator.api.problems import Problem
@@ -96,7 +96,7 @@ class Agents:
         """
         return _show(await self._find(platform, session_id, name))
 
-    async def page(self, platform: str, session_id: str, query: models.AgentQuery) -> models.AgentList:
+    async def page(self, platform: str, session_id: str, query: queries.AgentQuery) -> models.AgentList:
         """A page of agents.
 
         Raises:

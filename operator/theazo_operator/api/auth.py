@@ -9,7 +9,6 @@ import json
 import logging
 import re
 import time
-from asyncio import Lock
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from theazo import api_key, rules
 from theazo.errors import InvalidName
 from theazo_operator import metrics
 from theazo_operator.api.problems import TOO_MANY_FAILURES, UNAUTHORIZED, UNAVAILABLE, Problem, unavailable
+from theazo_operator.api.sharing import Shared
 from theazo_operator.kube import resource as kind
 from theazo_operator.kube.client import Kube
 from theazo_operator.kube.errors import KubeError, NotFound
@@ -56,7 +56,7 @@ class ApiKeys:
         self._stored: Mapping[str, Any] = {}
         self._entries: dict[str, _Entry] = {}
         self._read_at = float("-inf")
-        self._reading = Lock()
+        self._reading = Shared[None]()
         self._failures = Failures()
 
     async def authenticate(self, authorization: str | None, client: str) -> Caller:
@@ -110,9 +110,8 @@ class ApiKeys:
     async def _refresh(self, moment: float) -> None:
         """Read what was last read before a moment."""
         try:
-            async with self._reading:
-                if self._read_at < moment:
-                    await self.read()
+            while self._read_at < moment:  # one that is under way may have begun before
+                await self._reading.join(_SECRET, self.read)
         except KubeError as error:
             log.warning("API keys can't be read", extra={"error": type(error).__name__, "status": error.status})
             raise unavailable(UNAVAILABLE, "API keys can't be looked up at the moment; try again") from None

@@ -1,6 +1,5 @@
 """What goes over the wire. Requests are read strictly, and no reply has a field that could hold a value."""
 
-import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
@@ -32,7 +31,12 @@ Span = Annotated[int, Field(ge=1, le=_LONGEST), _WHOLE]
 Rest = Annotated[int, Field(ge=0, le=_LONGEST), _WHOLE]
 Deadline = Annotated[int, Field(ge=1, le=_DAY), _WHOLE]
 Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+SealingId = Annotated[str, Field(min_length=1, max_length=rules.MAX_SEALING_ID, pattern=rules.SEALING_ID_PATTERN)]
 Phase = Literal["Pending", "Running", "Succeeded", "Failed"]
+
+
+FIELDS: set[str] = set()
+"""All names that are ours, and may be repeated wherever they stand."""
 
 
 class Wire(BaseModel):
@@ -46,6 +50,11 @@ class Wire(BaseModel):
         frozen=True,
         hide_input_in_errors=True,
     )
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: object) -> None:
+        """Note the names of its fields."""
+        FIELDS.update(field.alias or name for name, field in cls.model_fields.items())
 
 
 class SessionCreate(Wire):
@@ -93,7 +102,7 @@ class SecretList(Wire):
 class SealedSecrets(Wire):
     """Values that the client has sealed itself."""
 
-    sealing_id: str = Field(min_length=1, max_length=rules.MAX_SEALING_ID, pattern=rules.SEALING_ID_PATTERN)
+    sealing_id: SealingId
     secrets: dict[str, str] = Field(json_schema_extra={"minProperties": 1, "maxProperties": rules.MAX_NAMES})
 
 
@@ -235,37 +244,3 @@ class AgentList(Wire):
 
     agents: list[Agent]
     next_cursor: str | None = Field(description="For the parameter `cursor` of the next request; null at the end.")
-
-
-def _from_digits(value: Any) -> Any:  # noqa: ANN401 - a parameter's text
-    if not re.fullmatch("[0-9]{1,9}", value):
-        raise ValueError("a whole number, in decimal digits")
-    return int(value)
-
-
-class Page(Wire):
-    """Where to go on in a list, and how far."""
-
-    limit: Annotated[int, BeforeValidator(_from_digits)] = Field(default=100, ge=1, le=500)
-    cursor: str | None = Field(default=None, min_length=1, max_length=4096)
-
-
-class SessionQuery(Page):
-    """Which sessions to list."""
-
-    user: str | None = Field(default=None, min_length=1, max_length=rules.MAX_USER)
-
-
-class AgentQuery(Page):
-    """Which agents to list."""
-
-    phase: Phase | None = None
-
-
-FIELDS = frozenset(
-    field.alias or name
-    for model in list(globals().values())
-    if isinstance(model, type) and issubclass(model, Wire)
-    for name, field in model.model_fields.items()
-)
-"""All names that are ours, and may be repeated wherever they stand."""

@@ -17,7 +17,12 @@ from theazo_operator.api.problems import MEDIA_TYPE, Kind
 
 _REF = "#/components/schemas/{model}"
 _ALWAYS = (problems.INVALID_REQUEST, problems.UNAUTHORIZED, problems.PLATFORM_NOT_SERVED)
-_ALWAYS_LATER = (problems.TOO_MANY_FAILURES, problems.INTERNAL_ERROR, problems.UNAVAILABLE)
+_ALWAYS_LATER = (
+    problems.TOO_MANY_FAILURES,
+    problems.TOO_MANY_REQUESTS,
+    problems.INTERNAL_ERROR,
+    problems.UNAVAILABLE,
+)
 _WITH_BODY = (problems.BODY_TOO_LARGE, problems.UNSUPPORTED_MEDIA_TYPE)
 _LABEL = {"type": "string", "pattern": rules.DNS_LABEL_PATTERN, "maxLength": rules.MAX_SESSION}
 _PATH = {

@@ -3,7 +3,7 @@
 from typing import cast
 
 from theazo.sealing import SUITE
-from theazo_operator.api import models, problems, reading
+from theazo_operator.api import models, problems, queries, reading
 from theazo_operator.api.operation import JSON_TYPE, SEALED_TYPE, Call, Operation, Reply, Services
 
 
@@ -13,7 +13,7 @@ async def _open_session(services: Services, call: Call) -> Reply:
 
 
 async def _list_sessions(services: Services, call: Call) -> Reply:
-    return Reply(200, await services.sessions.page(call.platform, cast("models.SessionQuery", call.query)))
+    return Reply(200, await services.sessions.page(call.platform, cast("queries.SessionQuery", call.query)))
 
 
 async def _get_session(services: Services, call: Call) -> Reply:
@@ -21,7 +21,8 @@ async def _get_session(services: Services, call: Call) -> Reply:
 
 
 async def _delete_session(services: Services, call: Call) -> Reply:
-    await services.sessions.delete(call.platform, call.path["sid"])
+    query = cast("queries.SessionDeletion", call.query)
+    await services.sessions.delete(call.platform, call.path["sid"], query.sealing_id)
     return Reply(204)
 
 
@@ -50,7 +51,7 @@ async def _create_agent(services: Services, call: Call) -> Reply:
 
 async def _list_agents(services: Services, call: Call) -> Reply:
     return Reply(
-        200, await services.agents.page(call.platform, call.path["sid"], cast("models.AgentQuery", call.query))
+        200, await services.agents.page(call.platform, call.path["sid"], cast("queries.AgentQuery", call.query))
     )
 
 
@@ -91,7 +92,7 @@ OPERATIONS: tuple[Operation, ...] = (
         _list_sessions,
         {200: models.SessionList},
         (problems.CURSOR_EXPIRED,),
-        query=models.SessionQuery,
+        query=queries.SessionQuery,
     ),
     Operation(
         "GET",
@@ -106,10 +107,11 @@ OPERATIONS: tuple[Operation, ...] = (
         "DELETE",
         _SESSION,
         "deleteSession",
-        "Delete a session with its secrets and agents.",
+        "Delete a session with its secrets and agents; with `sealingId` only if it still has that one.",
         _delete_session,
         {204: None},
-        (problems.SESSION_NOT_FOUND, problems.MANAGED_ELSEWHERE),
+        (problems.SESSION_NOT_FOUND, problems.SESSION_CHANGED, problems.MANAGED_ELSEWHERE),
+        query=queries.SessionDeletion,
     ),
     Operation(
         "POST",
@@ -182,7 +184,7 @@ OPERATIONS: tuple[Operation, ...] = (
         _list_agents,
         {200: models.AgentList},
         (problems.SESSION_NOT_FOUND, problems.CURSOR_EXPIRED),
-        query=models.AgentQuery,
+        query=queries.AgentQuery,
     ),
     Operation(
         "GET",

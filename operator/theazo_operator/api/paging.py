@@ -7,7 +7,7 @@ be a value in the wrong place, and each URL is written into the API server's aud
 import hashlib
 from typing import Any
 
-from theazo_operator.api import models, problems, reading
+from theazo_operator.api import problems, queries, reading
 from theazo_operator.api.problems import Problem
 from theazo_operator.kube.client import Kube
 from theazo_operator.kube.errors import Refused
@@ -15,7 +15,7 @@ from theazo_operator.kube.resource import Resource
 
 
 async def read_page(
-    kube: Kube, resource: Resource, platform: str, query: models.Page, fields: str = ""
+    kube: Kube, resource: Resource, platform: str, query: queries.Page, fields: str = ""
 ) -> tuple[list[dict[str, Any]], str | None]:
     """Read a page of a platform's objects; also the cursor of the next, or None at the end.
 

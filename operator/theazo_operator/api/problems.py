@@ -46,6 +46,7 @@ SECRETS_MISSING = Kind(422, "secret_not_found", "Declared secrets are not in the
 COMPUTE_NOT_FOUND = Kind(422, "compute_not_found", "There is no such compute")
 INVALID_AGENT = Kind(422, "invalid_agent", "No agent can be like this")
 TOO_MANY_FAILURES = Kind(429, "too_many_failures", "Too many failed authentications")
+TOO_MANY_REQUESTS = Kind(429, "too_many_requests", "Too many requests of this platform at once")
 INTERNAL_ERROR = Kind(500, "internal_error", "A fault of the API")
 UNAVAILABLE = Kind(503, "unavailable", "The cluster does not answer as it should")
 SEALING_KEY_UNAVAILABLE = Kind(503, "sealing_key_unavailable", "The platform has no published sealing key")
@@ -96,7 +97,9 @@ def of_kube(error: KubeError) -> Problem:
             return Problem(CONFLICT, "others wrote the same object all the time; try again")
         case Expired():
             return Problem(CURSOR_EXPIRED, "the cursor is older than five minutes or so; list again from the start")
-        case Refused() if error.status == 403 and error.message and " cannot " not in error.message:  # noqa: PLR2004 - HTTP
+        case Refused() if error.status == 422 or (  # noqa: PLR2004 - HTTP
+            error.status == 403 and error.message and " cannot " not in error.message  # noqa: PLR2004 - HTTP
+        ):
             return Problem(REFUSED_BY_CLUSTER, "ask the platform's administrators: the cluster's events say which one")
         case Refused() if error.status == 403:  # noqa: PLR2004 - HTTP; a read can only be refused for want of rights
             return Problem(

@@ -1,12 +1,12 @@
 """The platforms' public keys, as the operator publishes them."""
 
 import time
-from asyncio import Lock
 from dataclasses import dataclass
 
 from theazo.errors import InvalidPublicKey
 from theazo.sealing import SUITE, PublicKey
 from theazo_operator.api.problems import SEALING_KEY_UNAVAILABLE, unavailable
+from theazo_operator.api.sharing import Shared
 from theazo_operator.kube import resource as kind
 from theazo_operator.kube.client import Kube
 from theazo_operator.kube.errors import NotFound
@@ -27,7 +27,7 @@ class SealingKeys:
         self._kube = kube
         self._namespace = namespace
         self._known: dict[str, _Known] = {}
-        self._reading = Lock()
+        self._reading = Shared[PublicKey]()
 
     async def get(self, platform: str) -> PublicKey:
         """The platform's current key, perhaps as it was some seconds ago.
@@ -36,15 +36,10 @@ class SealingKeys:
             Problem: SEALING_KEY_UNAVAILABLE.
             KubeError: the request failed.
         """
-        known = self._fresh(platform)
-        if known is not None:
-            return known
-        async with self._reading:  # of many that find it old one asks
-            return self._fresh(platform) or await self.read(platform)
-
-    def _fresh(self, platform: str) -> PublicKey | None:
         known = self._known.get(platform)
-        return known.key if known is not None and time.monotonic() - known.read_at < _FRESH else None
+        if known is not None and time.monotonic() - known.read_at < _FRESH:
+            return known.key
+        return await self._reading.join(platform, lambda: self.read(platform))
 
     async def read(self, platform: str) -> PublicKey:
         """The platform's current key, as it is now. Raises as `get` does."""

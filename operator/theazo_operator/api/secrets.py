@@ -11,9 +11,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from weakref import WeakValueDictionary
 
 from theazo.errors import MalformedEnvelope
 from theazo.sealing import Binding, Envelope, seal
@@ -25,10 +23,11 @@ from theazo_operator.api.ownership import belongs
 from theazo_operator.api.problems import Problem
 from theazo_operator.api.sealing_keys import SealingKeys
 from theazo_operator.api.sessions import Sessions, is_label
+from theazo_operator.api.turns import Turns, Waiting
 from theazo_operator.kube import resource as kind
 from theazo_operator.kube.client import JSON, Kube
-from theazo_operator.kube.errors import Exists, NotFound, Outdated
-from theazo_operator.resources.meta import Key, format_time, parse_time
+from theazo_operator.kube.errors import Exists, NotFound, Outdated, Refused
+from theazo_operator.resources.meta import Key, format_time, mapping, parse_time
 from theazo_operator.resources.meta import time as readable_time
 from theazo_operator.resources.session import Session
 
@@ -38,18 +37,6 @@ Find = Callable[[str, str], Awaitable[Session]]
 Prepare = Callable[[Session], Awaitable[Change]]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Waiting:
-    """A change that waits for its turn, and its outcome."""
-
-    prepare: Prepare
-    done: asyncio.Future[None]
-
-    def end(self, error: Exception | None) -> None:
-        if not self.done.done():
-            self.done.set_exception(error) if error else self.done.set_result(None)
-
-
 class Secrets:
     """The secrets of all sessions; each method is about one session."""
 
@@ -57,9 +44,8 @@ class Secrets:
         self._kube = kube
         self._sessions = sessions
         self._keys = keys
-        # Writers of one session take turns here: only another replica can still come between.
-        self._turns: WeakValueDictionary[Key, asyncio.Lock] = WeakValueDictionary()
-        self._waiting: dict[tuple[Key, Find], list[_Waiting]] = {}
+        # Of writers of one session only another replica's can still come between.
+        self._turns = Turns[Prepare]()
 
     async def set_values(self, platform: str, session_id: str, values: Mapping[str, SecretValue]) -> None:
         """Seal values and set them, all or none.
@@ -145,58 +131,49 @@ class Secrets:
 
     async def _change(self, key: Key, find: Find, prepare: Prepare) -> None:
         """Make a change, together with all of its kind that wait for the same session."""
-        mine = _Waiting(prepare, asyncio.get_running_loop().create_future())
-        self._waiting.setdefault((key, find), []).append(mine)
-        async with self._turns.setdefault(key, asyncio.Lock()):
-            together = [] if mine.done.done() else self._waiting.pop((key, find), [])
-            try:
-                if together:
-                    await self._write(key, find, together)
-            except Exception as error:  # noqa: BLE001 - told to each that waits, and handled where each came from
-                for each in together:
-                    each.end(error)
-            finally:
-                for each in together:
-                    each.done.cancel()  # what has no outcome yet: this task was ended
-        await mine.done
+        await self._turns.take(key, find, prepare, lambda together: self._write(key, find, together))
 
-    async def _write(self, key: Key, find: Find, together: list["_Waiting"]) -> None:
+    async def _write(self, key: Key, find: Find, together: list[Waiting[Prepare]]) -> None:
         """Read the session and its object at the same time, and write the object until it is written."""
         session, body = await asyncio.gather(find(key.namespace, key.name), self.stored(key))
-        changes: dict[_Waiting, Change] = {}
+        changes: dict[Waiting[Prepare], Change] = {}
         for each in together:
             try:
-                changes[each] = await each.prepare(session)
+                changes[each] = await each.wanted(session)
             except Exception as error:  # noqa: BLE001 - one's fault is not the others'
                 each.end(error)
         end, attempt = time.monotonic() + _PATIENCE, 0
-        while not await self._try(session, body, changes):
+        while True:
+            changes = {each: change for each, change in changes.items() if not each.over}
+            try:
+                return await self._try(session, body, changes)
+            except (Exists, NotFound, Outdated) as error:
+                lost = error
+            await asyncio.sleep(_PAUSES[min(attempt, len(_PAUSES) - 1)] * random.random())  # noqa: S311 - jitter
+            attempt += 1
+            before, body = body, await self.stored(key)
+            if lost.status == 422 and _same(before, body):  # noqa: PLR2004 - HTTP
+                # Not the `test` in the patch, then, but what was to become of the object.
+                raise Refused("PATCH", kind.THEAZO_SECRETS.plural, lost.status, lost.reason)
             metrics.count_conflict()
             if time.monotonic() > end:
                 raise Problem(problems.CONFLICT, "others write this session's secrets all the time; try again")
-            await asyncio.sleep(_PAUSES[min(attempt, len(_PAUSES) - 1)] * random.random())  # noqa: S311 - jitter
-            attempt += 1
-            body = await self.stored(key)
 
-    async def _try(self, session: Session, body: JSON | None, changes: Mapping["_Waiting", Change]) -> bool:
-        """One write; False where somebody else wrote since the object was read."""
+    async def _try(self, session: Session, body: JSON | None, changes: Mapping[Waiting[Prepare], Change]) -> None:
+        """One write. Raises Exists, NotFound or Outdated where somebody else wrote since the object was read."""
         key = session.meta.key
-        try:
-            if body is not None and not belongs(body, session):
-                await self._remove_leftover(session, body)
-                return False
-            operations, refused = merge(body, changes.values())
-            if body is None and operations:
-                await self._kube.create(kind.THEAZO_SECRETS, key.namespace, manifest(session, operations), explain=True)
-            elif body is not None and operations:
-                version = body["metadata"]["resourceVersion"]
-                test = {"op": "test", "path": "/metadata/resourceVersion", "value": version}
-                await self._kube.patch(kind.THEAZO_SECRETS, key.namespace, key.name, [test, *operations])
-        except (Exists, NotFound, Outdated):
-            return False
+        if body is not None and not belongs(body, session):
+            await self._remove_leftover(session, body)
+            body = None
+        operations, refused = merge(body, changes.values())
+        if body is None and operations:
+            await self._kube.create(kind.THEAZO_SECRETS, key.namespace, manifest(session, operations), explain=True)
+        elif body is not None and operations:
+            version = body["metadata"]["resourceVersion"]
+            test = {"op": "test", "path": "/metadata/resourceVersion", "value": version}
+            await self._kube.patch(kind.THEAZO_SECRETS, key.namespace, key.name, [test, *operations])
         for each, problem in zip(changes, refused, strict=True):
             each.end(problem)
-        return True
 
     async def _remove_leftover(self, session: Session, body: JSON) -> None:
         """Delete what an ended session of the same name left behind, where garbage collection is only not there yet.
@@ -207,6 +184,12 @@ class Secrets:
         if (await self._sessions.read(key.namespace, key.name)).meta.uid != session.meta.uid:
             raise problems.no_session()
         await self._kube.delete(kind.THEAZO_SECRETS, key.namespace, key.name, body["metadata"]["uid"])
+
+
+def _same(one: JSON | None, other: JSON | None) -> bool:
+    """Whether nobody wrote an object between two reads of it."""
+    versions = {mapping(mapping(each).get("metadata")).get("resourceVersion") for each in (one, other)}
+    return versions != {None} and len(versions) == 1
 
 
 def _put(sealed: Mapping[str, str]) -> Change:

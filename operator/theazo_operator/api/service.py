@@ -23,17 +23,23 @@ from starlette.routing import Route
 from theazo_operator import metrics
 from theazo_operator.api import problems, reading
 from theazo_operator.api.auth import ApiKeys, Caller
+from theazo_operator.api.fairness import Fairness
 from theazo_operator.api.openapi import document
 from theazo_operator.api.operation import JSON_TYPE, Call, Operation, Reply, Services
 from theazo_operator.api.operations import OPERATIONS
-from theazo_operator.api.problems import MEDIA_TYPE, Problem
+from theazo_operator.api.presence import present
+from theazo_operator.api.problems import MEDIA_TYPE, Problem, unavailable
 from theazo_operator.kube.errors import KubeError
 from theazo_operator.logs import where
 
 log = logging.getLogger(__name__)
 _IDEMPOTENCY_KEY = re.compile(r"(?=.{1,255}$)[!-~]([ -~]*[!-~])?")
 _ELSEWHERE = "other"
-_BODY_SECONDS = 30
+# For a request as a whole: less than clients wait for, so that they are told, and than there is when the Pod ends.
+_SECONDS = 25
+_BODY_SECONDS = 15
+_GONE = 499  # in log and metrics, where the client went away before there was an answer
+_TOO_SLOW = "the cluster did not answer in time; what was asked for may be done, and it is safe to try again"
 Probe = Callable[[], Awaitable[str | None]]
 
 
@@ -42,7 +48,8 @@ def application(services: Services, keys: ApiKeys, ready: Probe) -> Starlette:
     by_route: dict[str, dict[str, Operation]] = {}
     for operation in OPERATIONS:
         by_route.setdefault(operation.route, {})[operation.method] = operation
-    routes = [_Adapter(services, keys, route, operations).route for route, operations in by_route.items()]
+    fairness = Fairness()
+    routes = [_Adapter(services, keys, fairness, route, operations).route for route, operations in by_route.items()]
     served = Starlette(routes=[*routes, *_public(ready)], exception_handlers={HTTPException: _unrouted})
     served.router.redirect_slashes = False  # the redirect would repeat Host and query
     return served
@@ -51,9 +58,12 @@ def application(services: Services, keys: ApiKeys, ready: Probe) -> Starlette:
 class _Adapter:
     """All methods of one route."""
 
-    def __init__(self, services: Services, keys: ApiKeys, route: str, operations: Mapping[str, Operation]) -> None:
+    def __init__(
+        self, services: Services, keys: ApiKeys, fairness: Fairness, route: str, operations: Mapping[str, Operation]
+    ) -> None:
         self._services = services
         self._keys = keys
+        self._fairness = fairness
         self._route = route
         self._operations = operations
 
@@ -68,12 +78,19 @@ class _Adapter:
         began, request_id = time.perf_counter(), _request_id()
         caller: Caller | None = None
         try:
-            operation = self._choose(request.method)
-            client = request.client.host if request.client else ""
-            caller = await self._keys.authenticate(request.headers.get("authorization"), client)
-            response = _respond(await operation.act(self._services, await _read(request, operation, caller)))
+            async with asyncio.timeout(_SECONDS) as deadline:
+                operation = self._choose(request.method)
+                client = request.client.host if request.client else ""
+                caller = await self._keys.authenticate(request.headers.get("authorization"), client)
+                async with self._fairness.turn(caller.platform):
+                    call = await _read(request, operation, caller)
+                    async with present(receive, deadline):
+                        response = _respond(await operation.act(self._services, call))
         except ClientDisconnect:
+            _account(request.method, self._route, _GONE, began, request_id, caller)
             return
+        except TimeoutError:
+            response = _problem(unavailable(problems.UNAVAILABLE, _TOO_SLOW), request_id)
         except Problem as problem:
             response = _problem(problem, request_id)
         except KubeError as error:

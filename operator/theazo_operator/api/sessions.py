@@ -6,7 +6,7 @@ from typing import Any
 
 from theazo import rules
 from theazo.errors import InvalidName
-from theazo_operator.api import models, problems
+from theazo_operator.api import models, problems, queries
 from theazo_operator.api.paging import read_page
 from theazo_operator.api.problems import Problem
 from theazo_operator.kube import resource as kind
@@ -78,7 +78,7 @@ class Sessions:
             raise Problem(problems.SESSION_ENDED, "the session's ttlSeconds are over; open another session")
         return session
 
-    async def page(self, platform: str, query: models.SessionQuery) -> models.SessionList:
+    async def page(self, platform: str, query: queries.SessionQuery) -> models.SessionList:
         """A page of sessions; of a user there is one at most.
 
         Raises:
@@ -94,14 +94,21 @@ class Sessions:
         found, cursor = await read_page(self._kube, kind.SESSIONS, platform, query)
         return models.SessionList(sessions=[_show(body) for body in found], next_cursor=cursor)
 
-    async def delete(self, platform: str, name: str) -> None:
+    async def delete(self, platform: str, name: str, sealing_id: str | None) -> None:
         """Delete a session; garbage collection and the operator take what it owns.
 
+        With a sealing id, only the session that has it: who did not hear that it was deleted and asks again does not
+        delete the one that somebody has made since.
+
         Raises:
-            Problem: SESSION_NOT_FOUND, MANAGED_ELSEWHERE.
+            Problem: SESSION_NOT_FOUND, SESSION_CHANGED, MANAGED_ELSEWHERE.
             KubeError: the request failed.
         """
         session = Session.of(await self._find(platform, name))
+        if sealing_id not in {None, session.sealing_id}:
+            raise Problem(
+                problems.SESSION_CHANGED, "the session of this sealingId is gone, and another has its id: read it again"
+            )
         if session.meta.tracked:
             raise Problem(
                 problems.MANAGED_ELSEWHERE, "Argo CD or Flux keeps this session: remove it from its Git source"

@@ -106,7 +106,7 @@ class Kube:
         """JSON Patch (RFC 6902) of an object. The reply is asked for as metadata, and dropped.
 
         Raises:
-            Outdated: a `test` in it failed, or the schema refuses the result.
+            Outdated: a `test` in it failed, or (422 as well) the schema or an admission policy refuses the result.
         """
         await self._json_patch(resource, resource.path(namespace, name), patch, accept=_METADATA)
 
@@ -161,7 +161,7 @@ class Kube:
             content = "application/json-patch+json"
             return await self._request("PATCH", resource, path, data=data, content=content, accept=accept, explain=True)
         except Refused as error:
-            if error.status == 422:  # noqa: PLR2004 - a failed `test`, or a status that the schema refuses
+            if error.status == 422:  # noqa: PLR2004 - a failed `test`, or a result that is refused
                 raise Outdated("PATCH", resource.plural, error.status, error.reason, error.message) from None
             raise
 

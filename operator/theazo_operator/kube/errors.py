@@ -22,6 +22,16 @@ class KubeError(Exception):
         self.reason = reason
         self.message = message
 
+    @property
+    def answered(self) -> bool:
+        """Whether there was an answer. Where there was none, the request may be done all the same, or be done yet."""
+        return self.status != 0
+
+    @property
+    def lasting(self) -> bool:
+        """Whether it fails until somebody changes something. 500 is what an admission webhook gives that is away."""
+        return isinstance(self, Refused | NotFound) or self.status == 500  # noqa: PLR2004 - HTTP
+
 
 class NotFound(KubeError):
     """404."""

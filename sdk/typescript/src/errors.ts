@@ -205,7 +205,7 @@ export class ComputeNotFound extends Unprocessable {
   }
 }
 
-/** 429: too many failed authentications from here. */
+/** 429: too many failed authentications from here, or too many requests at once. */
 export class RateLimited extends APIError {
   static {
     this.prototype.name = 'RateLimited'

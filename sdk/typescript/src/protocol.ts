@@ -150,12 +150,18 @@ export function isPassing(reply: Reply): boolean {
   return [429, 500, 502, 503, 504].includes(reply.status)
 }
 
-/** Whether a 404 says that there is nothing, and not that there is no such API. */
+/** Whether what was to be deleted is there no more; a 404 may also say that there is no such API. */
 export function isGone(reply: Reply): boolean {
-  return (
-    reply.status === 404 && ['session_not_found', 'secret_not_found', 'agent_not_found'].includes(problemOf(reply).code)
-  )
+  return GONE.has(`${reply.status} ${problemOf(reply).code}`)
 }
+
+const GONE: ReadonlySet<string> = new Set([
+  '404 session_not_found',
+  '404 secret_not_found',
+  '404 agent_not_found',
+  // A session was made in the place of the one that was to be deleted.
+  '409 session_changed',
+])
 
 /**
  * How long to wait before retry number `retry` (from 0), in milliseconds.

@@ -50,9 +50,10 @@ export class Session extends Shown {
     return this
   }
 
-  /** Ends the session, with its secrets and agents. */
+  /** Ends the session, with its secrets and agents. One that was made in its place since is a `Conflict`. */
   async delete(): Promise<void> {
-    await this.#transport.send({ method: 'DELETE', path: ['sessions', this.id] })
+    const query = { sealingId: this.sealingId }
+    await this.#transport.send({ method: 'DELETE', path: ['sessions', this.id], query })
   }
 
   override toJSON(): SessionData {
@@ -97,7 +98,8 @@ export class Sessions extends Shown {
 
   /** Ends a session, with its secrets and agents. */
   async delete(id: string): Promise<void> {
-    await this.#transport.send({ method: 'DELETE', path: this.#path(id) })
+    const session = await this.get(id)
+    await session.delete()
   }
 
   override toJSON(): object {

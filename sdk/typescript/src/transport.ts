@@ -66,7 +66,7 @@ export class Transport {
    * The answer's JSON object, or null where there is nothing. Tries again what may pass, until `deadline` at most.
    *
    * Every request of this API may be repeated: `set` and `forUser` say what shall be, an agent's creation carries a key,
-   * and a deletion that finds nothing after an answer was lost has been done.
+   * and a deletion that finds nothing, or another session, after an answer was lost has been done.
    */
   async send(call: Call, deadline = Number.POSITIVE_INFINITY): Promise<Record<string, unknown> | null> {
     const { clock, maxRetries, timeoutMs } = this.#options

@@ -63,6 +63,8 @@ test('a session is the same for the same user, until it is deleted', async () =>
   const again = await sessions.forUser('one')
   assert.equal(again.id, one.id)
   assert.notEqual(again.sealingId, one.sealingId)
+  const error = await thrown(Conflict, () => one.delete())
+  assert.equal(error.code, 'session_changed')
   await one.secrets.set({ A: 'sealed for the old one at first' })
   assert.deepEqual(fake.secretsOf(one.id), { A: 'sealed for the old one at first' })
 })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as theazo from '../src/index.js'
 import { backOff } from '../src/protocol.js'
-import { AGENT, problem, REQUEST_ID, refused, reply, rig, SESSION, sessionRig, thrown } from './support.js'
+import { AGENT, BASE_URL, problem, REQUEST_ID, refused, reply, rig, SESSION, sessionRig, thrown } from './support.js'
 
 const PASSING = [
   problem(429, 'too_many_failures'),
@@ -116,6 +116,17 @@ test('a DELETE whose answer was lost counts as done if there is nothing any more
     const { session } = await sessionRig([lost, problem(404, 'secret_not_found')])
     await session.secrets.delete('A')
   }
+})
+
+test('a DELETE of a session says which one, and another one in its place is done if an answer was lost', async () => {
+  for (const lost of [refused('ECONNRESET'), problem(503, 'unavailable'), reply(504, '')]) {
+    const { session, asked } = await sessionRig([lost, problem(409, 'session_changed')])
+    await session.delete()
+    const urls = asked.slice(-2).map(({ url }) => url)
+    assert.deepEqual(urls, Array(2).fill(`${BASE_URL}/v1/sessions/s-abc?sealingId=first`))
+  }
+  const { session } = await sessionRig([problem(409, 'session_changed')])
+  await thrown(theazo.Conflict, () => session.delete())
 })
 
 test('a DELETE of what was never there is no success, nor one where only a lock was lost', async () => {

@@ -132,8 +132,10 @@ class FakeApi:
     def _get_session(self, _: httpx2.Request, session_id: str) -> Answer:
         return 200, self._session(session_id).document
 
-    def _delete_session(self, _: httpx2.Request, session_id: str) -> Answer:
-        self._session(session_id)
+    def _delete_session(self, request: httpx2.Request, session_id: str) -> Answer:
+        sealing_id = self._session(session_id).document["sealingId"]
+        if request.url.params.get("sealingId", sealing_id) != sealing_id:
+            raise _Problem(409, "session_changed", "the session was made again; fetch it")
         del self.sessions[session_id]
         return 204, None
 

@@ -81,7 +81,7 @@ class AsyncSessions:
 
     async def delete(self, session_id: str) -> None:
         """See `theazo.client.Sessions.delete`."""
-        await self._link.run(self._link.api.delete_session(session_id))
+        await self._link.run(self._link.api.find_and_delete_session(session_id))
 
 
 class AsyncSession(SessionFields):
@@ -100,7 +100,7 @@ class AsyncSession(SessionFields):
 
     async def delete(self) -> None:
         """See `theazo.client.Session.delete`."""
-        await self._link.run(self._link.api.delete_session(self.id))
+        await self._link.run(self._link.api.delete_session(self))
 
 
 class AsyncSecrets:

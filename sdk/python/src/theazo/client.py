@@ -91,7 +91,7 @@ class Sessions:
 
     def delete(self, session_id: str) -> None:
         """Ends a session, with its secrets and agents."""
-        self._link.run(self._link.api.delete_session(session_id))
+        self._link.run(self._link.api.find_and_delete_session(session_id))
 
 
 class Session(SessionFields):
@@ -109,8 +109,8 @@ class Session(SessionFields):
         return self
 
     def delete(self) -> None:
-        """Ends the session, with its secrets and agents."""
-        self._link.run(self._link.api.delete_session(self.id))
+        """Ends the session, with its secrets and agents. One that was made in its place since is a `Conflict`."""
+        self._link.run(self._link.api.delete_session(self))
 
 
 class Secrets:

@@ -93,7 +93,7 @@ export class FakeApi {
     }
     if (part === undefined) {
       return method === 'DELETE'
-        ? removed(this.#sessions, id, 'session_not_found')
+        ? this.#end(session.data, query.get('sealingId'))
         : { status: 200, content: session.data }
     }
     if (part === 'secrets') {
@@ -118,6 +118,12 @@ export class FakeApi {
     return existing === undefined
       ? { status: 201, content: this.make(user, ttlSeconds) }
       : { status: 200, content: existing.data }
+  }
+
+  #end({ id, sealingId }: SessionData, wanted: string | null): Answer {
+    return wanted === null || wanted === sealingId
+      ? removed(this.#sessions, id, 'session_not_found')
+      : problem(409, 'session_changed')
   }
 
   async #set(session: Session, body: { sealingId: string; secrets: Record<string, string> }): Promise<Answer> {

@@ -28,7 +28,7 @@ def exchange(policy: Policy, request: Request, *, deadline: float | None = None)
     """The answer, a 2xx, after as many attempts as `policy` allows and `deadline`, a time of `Now`, leaves time for.
 
     Every request of this API may be repeated: `set` and `for_user` say what shall be, an agent's creation carries a
-    key, and a deletion that finds nothing after an answer was lost has been done.
+    key, and a deletion that finds nothing, or another session, after an answer was lost has been done.
 
     Raises:
         APIError: for an answer that isn't worth another attempt, or the last one.
@@ -71,4 +71,6 @@ def _pause(policy: Policy, attempt: int, answer: Reply | Lost) -> float | None:
 
 
 def _is_gone(answer: Reply) -> bool:
-    return answer.status == 404 and code_of(answer) not in {"", "route_not_found"}  # noqa: PLR2004 - RFC 9110
+    code = code_of(answer)
+    # A session was made in the place of the one that was to be deleted.
+    return code == "session_changed" or (answer.status == 404 and code not in {"", "route_not_found"})  # noqa: PLR2004

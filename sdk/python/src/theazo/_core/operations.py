@@ -36,9 +36,13 @@ class Operations:
         reply = yield from exchange(self.policy, requests.get_sessions(user, cursor))
         return read(reply, reading.page("sessions", reading.session))
 
-    def delete_session(self, session: str) -> Steps[None]:
-        """End a session."""
-        yield from exchange(self.policy, requests.delete_session(session))
+    def delete_session(self, session: SessionFields) -> Steps[None]:
+        """End this very session, and not one that was made in its place."""
+        yield from exchange(self.policy, requests.delete_session(session.id, session.sealing_id))
+
+    def find_and_delete_session(self, session: str) -> Steps[None]:
+        """End the session that has this id now."""
+        yield from self.delete_session((yield from self.session(session)))
 
     def set_secrets(self, session: SessionFields, values: Values) -> Steps[SessionFields]:
         """Seal and set values; gives the session as it is then.

@@ -43,9 +43,9 @@ def get_session(session: str) -> Request:
     return Request("GET", _session(session))
 
 
-def delete_session(session: str) -> Request:
-    """End of a session."""
-    return Request("DELETE", _session(session))
+def delete_session(session: str, sealing_id: str) -> Request:
+    """End of a session, if it still has this sealing id."""
+    return Request("DELETE", _session(session), (("sealingId", sealing_id),))
 
 
 def post_sealed(session: str, sealing_id: str, sealed: Mapping[str, str]) -> Request:
