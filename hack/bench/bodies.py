@@ -4,7 +4,6 @@ They come from the operator's pure functions, so they have its labels, its owner
 Per agent only names and UIDs are put in, which costs the bare client next to nothing.
 """
 
-import base64
 import json
 import secrets
 from collections.abc import Mapping, Sequence
@@ -17,9 +16,10 @@ from tests.support.manifests import agent as agent_manifest
 from theazo.secret_value import SecretValue
 from theazo_operator.reconcile import progress
 from theazo_operator.reconcile.agent import remember_session
-from theazo_operator.reconcile.sandbox import SECRET_PREFIX, build
+from theazo_operator.reconcile.sandbox import build
 from theazo_operator.reconcile.secrets import Resolved
 from theazo_operator.resources.agent import Agent
+from theazo_operator.resources.meta import short_name
 from theazo_operator.resources.sandbox import Compute, SandboxPod, SnapshotEntry
 from theazo_operator.resources.session import Session
 
@@ -30,6 +30,7 @@ _AGENT = "name-of-the-agent"
 _AGENT_UID = "00000000-0000-4000-8000-000000000000"
 _POD_UID = "11111111-1111-4111-8111-111111111111"
 _POD = f"{_AGENT}-{_AGENT_UID[:8]}"
+_SECRET = "name-of-the-secret"  # noqa: S105 - a place for a name
 _READ_BACK = {"resourceVersion": "1", "creationTimestamp": "2026-05-01T10:00:00Z"}
 
 
@@ -61,7 +62,6 @@ class Bodies:
 
     manifest: JSON
     sent: Sent
-    secret_name: str
 
     def create(self, name: str) -> dict[str, Any]:
         """Write the TheazoAgent itself."""
@@ -69,12 +69,11 @@ class Bodies:
 
     def of(self, name: str, uid: str) -> Sent:
         """Put an agent's name and UID in, and a Secret's name that nobody has."""
-        random = base64.b32encode(secrets.token_bytes(17)).decode("ascii").lower()[:26]
         places = (
             (_POD, f"{name}-{uid[:8]}"),
             (_AGENT_UID, uid),
             (_AGENT, name),
-            (self.secret_name, SECRET_PREFIX + random),
+            (_SECRET, short_name("thz-", secrets.token_bytes(17))),
         )
         return Sent(
             _filled(self.sent.secret, places), _filled(self.sent.pod, places), _filled(self.sent.status, places)
@@ -109,7 +108,7 @@ def make(platform: str, session: JSON, compute: JSON, declared: Sequence[Declare
         )
         for each in declared
     ]
-    sandbox = build(agent, agent.spec, owner, Compute.of(compute), resolved)
+    sandbox = build(agent, agent.spec, owner, Compute.of(compute), resolved, _SECRET)
     if sandbox.secret is None:
         raise NotMeasured("the agents of the bench declare no secret")
     pod = {**sandbox.pod, "metadata": {**sandbox.pod["metadata"], **_READ_BACK, "uid": _POD_UID}}
@@ -120,4 +119,4 @@ def make(platform: str, session: JSON, compute: JSON, declared: Sequence[Declare
         {"op": "add", "path": "/status", "value": status},
     ]
     sent = Sent(sandbox.secret.to_json(), json.dumps(sandbox.pod).encode(), json.dumps(patch).encode())
-    return Bodies(manifest, sent, sandbox.secret.name)
+    return Bodies(manifest, sent)

@@ -5,7 +5,6 @@ finalizer, no annotation, no status, no Kubernetes Event.
 """
 
 import asyncio
-import logging
 import signal
 from typing import Any
 
@@ -13,8 +12,6 @@ import kopf
 
 from theazo_operator.resources.meta import GROUP, VERSION
 from theazo_operator.runtime import Runtime
-
-log = logging.getLogger(__name__)
 
 
 class _NoDiffBase(kopf.DiffBaseStorage):
@@ -60,11 +57,7 @@ def register(registry: kopf.OperatorRegistry, runtime: Runtime) -> None:
         # In kopf's place: it would wait for our tasks before it tells us to end them.
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, runtime.halt)
-        try:
-            await runtime.start()
-        except OSError as error:  # kopf would try again for ever
-            log.critical("can't listen for probes, see --listen", extra={"error": error.strerror})
-            raise kopf.PermanentError("can't listen for probes") from None
+        await runtime.start()
 
     @kopf.on.cleanup(registry=registry)
     async def stop(**_: Any) -> None:

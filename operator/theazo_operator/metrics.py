@@ -34,7 +34,10 @@ _OPENINGS = Counter(
 )
 POD_SECRETS = Gauge("theazo_pod_secrets", "Pod-scoped Secrets that live now, by the record.", registry=registry)
 WATCH_AGE = Gauge(
-    "theazo_watch_age_seconds", "Time since the API server last spoke on a watch.", ["resource"], registry=registry
+    "theazo_watch_age_seconds",
+    "Time since the API server last spoke on a watch; of theazoagents, since that watch was last asked for.",
+    ["resource"],
+    registry=registry,
 )
 
 

@@ -1,12 +1,13 @@
 """A work queue of keys, with controller-runtime's promises.
 
 One key is never worked on twice at once; a key added while it is worked on is worked on once more; what fails is
-tried again after a growing time.
+tried again after a growing time. And a promise of our own: groups of keys take turns, and none holds every worker.
 """
 
 import asyncio
 import logging
 import time
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Hashable
 from datetime import timedelta
 from typing import Generic, TypeVar
@@ -27,14 +28,72 @@ class BackOff(Exception):
     """Raised by work that was done as far as it goes, and that only time or a person can help on."""
 
 
-class Workqueue(Generic[K]):
-    """Runs `work(key)` for each added key; what it returns is when to look again, if nothing happens before."""
+class _Lines(Generic[K]):
+    """The keys that wait: a line for each group. Groups take turns, and one that has its share at work waits."""
 
-    def __init__(self, name: str, work: Callable[[K], Awaitable[timedelta | None]], *, workers: int) -> None:
+    def __init__(self, group: Callable[[K], Hashable], share: int) -> None:
+        self._group = group
+        self._share = share
+        self._lines: dict[Hashable, deque[K]] = {}
+        self._at_work: Counter[Hashable] = Counter()
+        self._turns: asyncio.Queue[Hashable] = asyncio.Queue()
+        self._in_turn: set[Hashable] = set()
+
+    def put(self, key: K) -> None:
+        """Have a key wait."""
+        group = self._group(key)
+        self._lines.setdefault(group, deque()).append(key)
+        self._line_up(group)
+
+    async def get(self) -> K:
+        """Take the next key, once there is one whose turn it is. `done` has to follow."""
+        group = await self._turns.get()
+        self._in_turn.discard(group)
+        key = self._lines[group].popleft()
+        if not self._lines[group]:
+            del self._lines[group]
+        self._at_work[group] += 1
+        self._line_up(group)
+        return key
+
+    def done(self, key: K) -> None:
+        """The key is worked on no longer."""
+        group = self._group(key)
+        self._at_work[group] -= 1
+        if not self._at_work[group]:
+            del self._at_work[group]
+        self._line_up(group)
+
+    def _line_up(self, group: Hashable) -> None:
+        if group in self._lines and group not in self._in_turn and self._at_work[group] < self._share:
+            self._in_turn.add(group)
+            self._turns.put_nowait(group)
+
+
+class Workqueue(Generic[K]):
+    """Runs `work(key)` for each added key; what it returns is when to look again, if nothing happens before.
+
+    Args:
+        name: what metrics and logs call it.
+        work: what is to be done.
+        workers: how many keys are worked on at once.
+        share: how many of one group; all where groups don't matter.
+        group: a key's group.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        work: Callable[[K], Awaitable[timedelta | None]],
+        *,
+        workers: int,
+        share: int | None = None,
+        group: Callable[[K], Hashable] = lambda _: None,
+    ) -> None:
         self.name = name
         self._work = work
         self._workers = workers
-        self._ready: asyncio.Queue[K] = asyncio.Queue()
+        self._ready = _Lines(group, share or workers)
         self._queued: set[K] = set()
         self._active: set[K] = set()
         self._again: set[K] = set()
@@ -49,7 +108,7 @@ class Workqueue(Generic[K]):
             self._again.add(key)
         elif key not in self._queued and key not in self._held:
             self._queued.add(key)
-            self._ready.put_nowait(key)
+            self._ready.put(key)
 
     def restart(self, key: K) -> None:
         """Have the key worked on soon, whatever it failed at: the object is gone, and its namesake owes it nothing."""
@@ -76,6 +135,7 @@ class Workqueue(Generic[K]):
             result = await self._attempt(key)
             metrics.observe_reconcile(self.name, result, time.perf_counter() - started)
             self._active.discard(key)
+            self._ready.done(key)
             if key in self._anew:
                 self._anew.discard(key)
                 self.restart(key)

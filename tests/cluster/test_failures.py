@@ -8,9 +8,9 @@ import pytest
 
 from tests.support.api import Api, Manifest, path
 from tests.support.cluster import PLATFORM_LABEL, Kubectl, new_platform, wait_until
-from tests.support.history import Audit
+from tests.support.history import Audit, history
 from tests.support.manifests import SHORTEST
-from tests.support.stage import NOWHERE, Stage, compute, find
+from tests.support.stage import NOWHERE, Stage, compute, find, webhook
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("running_operator")]
 
@@ -199,10 +199,40 @@ def test_a_refused_agent_that_is_made_again_need_not_wait(stage: Stage, nowhere:
     audit = Audit()
     stage.create(_quota(pods="0"))
     stage.open()
+    since = stage.version()
     stage.start("a", compute=nowhere)
     # The delay doubles from 0.1 s: after so many refusals it is 6.4 s.
     wait_until("it was refused often", lambda: sum(call.code == 403 for call in audit.calls(stage.name)) >= 7)
     stage.api.delete(path("ResourceQuota", stage.name, "wall")).ok()
     stage.api.delete(path("TheazoAgent", stage.name, "a")).ok()
     stage.start("a", compute=nowhere)
-    wait_until("the new one has its Pod", lambda: "podName" in stage.status("a"), 3)
+    # Others that come one after the other take their turns meanwhile; a back-off of seconds would let them pass.
+    for later in ("b", "c"):
+        stage.start(later, compute=nowhere)
+        stage.pod_of(later)
+    stage.pod_of("a")
+    made = [obj for change, obj in history(stage.api, "Pod", stage.name, since) if change == "ADDED"]
+    assert [pod["metadata"]["labels"]["theazo.dev/agent"] for pod in made].index("a") < 2, "before the last of them"
+
+
+def test_a_webhook_that_nobody_serves(stage: Stage, nowhere: str) -> None:
+    """What it answers is an error of the API server's, as often as it is asked; no Secret waits for the next time."""
+    stage.open()
+    stage.set({"KEY": "value"})
+    audit = Audit()
+
+    def asked() -> list[str]:
+        return [f"{call} {call.code}" for call in audit.calls(stage.name) if "/status" not in call.what]
+
+    with webhook(stage, service={"namespace": stage.name, "name": "nobody"}):
+        stage.start("a", ["KEY"], compute=nowhere)
+        status = stage.agent_is("a", "SandboxRefused", "Failed")
+        message = find(status, "Ready")["message"]
+        assert f'500 InternalError: Internal error occurred: failed calling webhook "{stage.name}.ex' in message
+        assert message.endswith(f"or run `theazo platforms add {stage.name}` for missing rights")
+        assert "firstObservedTime" in status
+        wait_until("it was tried often", lambda: len(asked()) >= 20)
+        attempt = ["get theazosecrets 200", "create secrets 201", "create pods 500", "deletecollection secrets 200"]
+        assert asked()[:20] == attempt * 5
+    stage.pod_of("a")
+    assert len(stage.values()) == 1

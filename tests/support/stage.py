@@ -202,3 +202,30 @@ def compute(api: Api, name: str | None = None, **spec: Any) -> Iterator[str]:
         yield name
     finally:
         api.delete(path("PodTemplate", SYSTEM, name)).ok()
+
+
+@contextmanager
+def webhook(stage: Stage, **client: Any) -> Iterator[None]:
+    """An admission webhook that new Pods of a platform have to pass, in force. Keywords are its `clientConfig`.
+
+    Nothing answers there: the API server gives it 10 seconds, and refuses with 500.
+    """
+    version, name = "admissionregistration.k8s.io/v1", f"{stage.name}.example.com"
+    hook = {
+        "name": name,
+        "clientConfig": client,
+        "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}],
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": stage.name}},
+        "failurePolicy": "Fail",
+        "sideEffects": "None",
+        "admissionReviewVersions": ["v1"],
+        "timeoutSeconds": 10,
+    }
+    kind, pod = "ValidatingWebhookConfiguration", {"containers": [{"name": "any", "image": "localhost/none:1"}]}
+    probe = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "probe", "namespace": stage.name}, "spec": pod}
+    stage.api.create({"apiVersion": version, "kind": kind, "metadata": {"name": name}, "webhooks": [hook]}).ok()
+    try:
+        wait_until("the webhook is in force", lambda: stage.api.create(probe, dry_run=True).code == 500)
+        yield
+    finally:
+        stage.api.delete(path(kind, name=name)).ok()

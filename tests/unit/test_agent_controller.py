@@ -1,5 +1,6 @@
 """What the agents' controller does, write by write: against an API server in memory that loses requests and replies."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -21,10 +22,9 @@ from tests.support.builders import (
 )
 from tests.support.rig import CANARY, CLEAN, CREATE, GET_POD, HOT, JOB, Clock, Rig, stop_clock
 from theazo_operator.kube import resource as kind
-from theazo_operator.kube.errors import Outdated, Refused, Unavailable
+from theazo_operator.kube.errors import Outdated, Unavailable
 from theazo_operator.resources.conditions import find
 from theazo_operator.resources.meta import Key, Meta
-from theazo_operator.workqueue import BackOff
 
 
 @pytest.fixture(autouse=True)
@@ -46,6 +46,16 @@ async def test_a_sandbox_is_four_requests_away() -> None:
     [pod] = rig.kube.all(kind.PODS)
     assert rig.status["podUID"] == pod["metadata"]["uid"]
     assert rig.status["sessionUID"] == SESSION_UID
+
+
+@aio
+async def test_a_secrets_name_is_never_used_twice_and_cannot_be_guessed() -> None:
+    rigs = [Rig() for _ in range(20)]
+    for rig in rigs:
+        await rig.turn()
+    names = {secret["metadata"]["name"] for rig in rigs for secret in rig.kube.all(kind.SECRETS)}
+    assert len(names) == 20
+    assert all(re.fullmatch(r"thz-[a-z2-7]{26}", name) for name in names)
 
 
 @aio
@@ -385,12 +395,3 @@ async def test_without_the_right_to_delete_an_agent_is_still_told_why_it_waits()
     await rig.turn(listed=True)
     assert rig.ready() == ("Pending", "PlatformNotFound")
     assert "DELETE* secrets" not in rig.kube.taken()
-
-
-@aio
-async def test_a_secret_that_was_refused_leaves_nothing_to_delete() -> None:
-    rig = Rig()
-    rig.kube.fail("POST secrets", Refused("POST", "secrets", 403, "Forbidden"))
-    assert await rig.turn() is BackOff
-    assert rig.ready() == ("Pending", "SandboxRefused")
-    assert rig.kube.taken() == ["GET theazosecrets", "POST secrets", "PATCH theazoagents"]

@@ -19,7 +19,7 @@ from tests.support.builders import (
 from tests.support.rig import CANARY, CLEAN, CREATE, GET_POD, HOT, Clock, Rig, stop_clock
 from theazo_operator.controllers import agents as module
 from theazo_operator.kube import resource as kind
-from theazo_operator.kube.errors import Exists, Outdated, Refused, Unavailable
+from theazo_operator.kube.errors import Exists, Outdated, Unavailable
 from theazo_operator.resources.conditions import find
 from theazo_operator.resources.meta import Key
 from theazo_operator.workqueue import BackOff
@@ -142,6 +142,7 @@ async def test_a_pod_that_goes_between_the_refusal_of_its_name_and_our_look_is_n
     rig.kube.fail("POST pods", Exists("POST", "pods", 409, "AlreadyExists"))
     assert await rig.turn() is Outdated
     assert "status" not in rig.stored()
+    assert rig.living() == []
     await rig.turn()
     assert rig.ready() == ("Pending", "SandboxStarting")
     rig.sound()
@@ -206,41 +207,6 @@ def test_somebody_elses_pod_has_the_name(owners: list[JSON]) -> None:
         rig.sound()
 
     scenario()
-
-
-# Refusals.
-
-REFUSED = Refused("POST", "pods", 403, "Forbidden", 'exceeded quota "q"')
-
-
-@aio
-async def test_a_refused_pod_leaves_no_secret_and_is_tried_again_with_another() -> None:
-    rig = Rig()
-    rig.kube.fail("POST pods", REFUSED)
-    assert await rig.turn() is BackOff
-    assert rig.kube.taken() == [*CREATE[:3], CLEAN, "PATCH theazoagents"]
-    assert rig.living() == []
-    assert rig.ready() == ("Pending", "SandboxRefused")
-    stalled = find(rig.status, "Stalled")
-    assert stalled is not None
-    assert 'exceeded quota "q"' in stalled["message"]
-    rig.kube.fail("POST pods", REFUSED)
-    assert await rig.turn() is BackOff
-    assert "PATCH theazoagents" not in rig.kube.taken()  # the same again is no news
-    [first, second] = [each["metadata"]["name"] for each in rig.kube.deleted]
-    assert first != second
-    await rig.turn()
-    assert rig.ready() == ("Pending", "SandboxStarting")
-    rig.sound()
-
-
-@aio
-async def test_a_refused_secret_makes_no_pod() -> None:
-    rig = Rig()
-    rig.kube.fail("POST secrets", Refused("POST", "secrets", 403, "Forbidden"))
-    assert await rig.turn() is BackOff
-    assert "POST pods" not in rig.kube.calls
-    assert rig.ready() == ("Pending", "SandboxRefused")
 
 
 @aio

@@ -7,11 +7,16 @@ from collections.abc import AsyncIterator, Callable
 import aiohttp
 import pytest
 from aiohttp import web
+from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.aio import aio
+from tests.support.fakekube import FakeKube
+from tests.support.rig import ignore
 from theazo_operator import metrics
+from theazo_operator.controllers.world import Wake, World
 from theazo_operator.health import MAX_WATCH_IDLE, Health, serve
+from theazo_operator.settings import parse
 
 Get = Callable[[str], contextlib.AbstractAsyncContextManager[aiohttp.ClientResponse]]
 
@@ -88,6 +93,19 @@ async def test_metrics_are_current_and_readable() -> None:
     assert samples["controller_runtime_reconcile_errors_total", (here,)] == 1
     assert samples["controller_runtime_reconcile_time_seconds_count", (here,)] == 2
     assert samples["theazo_openings_total", (("purpose", "verify"), ("result", "Opened"))] >= 1
+
+
+@pytest.mark.parametrize("older", [0, 1])
+def test_of_two_watches_of_one_kind_the_older_counts(older: int) -> None:
+    """A platform's computes and the operator's: a stuck one must not hide behind the other."""
+    nobody = Wake(agent=ignore, session=ignore, secret=ignore, platform=ignore)
+    world = World(FakeKube(), parse(["--platform", "acme", "--allow-platform-computes", "true"], {}), nobody)
+    assert len(world.computes) == 2
+    world.computes[older]._last_contact -= 1000
+    world.observe_gauges()
+    text = generate_latest(metrics.registry).decode()
+    [age] = re.findall(r'^theazo_watch_age_seconds\{resource="podtemplates"\} (\S+)$', text, re.MULTILINE)
+    assert float(age) >= 1000
 
 
 @aio

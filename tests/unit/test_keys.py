@@ -1,6 +1,8 @@
 """The master key is made once, where none can have been lost; and the public keys that follow from it."""
 
 import base64
+import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -43,20 +45,19 @@ def key_id(master: bytes, platform: str = "acme") -> str:
 @aio
 async def test_the_first_key_is_made_where_nothing_is_sealed_or_published() -> None:
     kube = FakeKube()
-    keyring, there = await load_keyring(kube, settings())
+    keyring = await load_keyring(kube, settings())
     [made] = kube.all(kind.SECRETS)
     assert (made["metadata"]["name"], made["metadata"]["namespace"]) == ("theazo-master-key", SYSTEM)
     assert list(made["data"]) == ["1"]
     assert len(base64.b64decode(made["data"]["1"])) == 32
     assert "ownerReferences" not in made["metadata"]
-    assert there == {}
     assert keyring.public_key("acme").key_id == key_id(base64.b64decode(made["data"]["1"]))
 
 
 @aio
 async def test_two_first_keys_differ() -> None:
     made = [await load_keyring(FakeKube(), settings()) for _ in range(2)]
-    assert len({keyring.public_key("acme").key_id for keyring, _ in made}) == 2
+    assert len({keyring.public_key("acme").key_id for keyring in made}) == 2
 
 
 @aio
@@ -65,10 +66,9 @@ async def test_a_key_that_is_there_is_read_and_nothing_is_written() -> None:
     kube.put(kind.SECRETS, stored_keys({"1": ONE, "2": TWO, "10": b"\x0a" * 32}))
     kube.put(kind.THEAZO_SECRETS, secret_body({"A": "x"}))
     kube.put(kind.CONFIG_MAPS, published("acme", key_id(ONE)))
-    keyring, there = await load_keyring(kube, settings())
+    keyring = await load_keyring(kube, settings())
     assert keyring.active == 10
     assert key_id(ONE) in keyring.key_ids("acme")
-    assert there == {"acme": key_id(ONE)}
     assert {call.split()[0] for call in kube.calls} <= {"GET", "LIST"}
 
 
@@ -97,7 +97,7 @@ async def test_another_operator_that_was_faster_wins() -> None:
             return await super().create(*args, **kwargs)  # type: ignore[arg-type]
 
     kube = Race()
-    keyring, _ = await load_keyring(kube, settings())
+    keyring = await load_keyring(kube, settings())
     assert keyring.public_key("acme").key_id == key_id(ONE)
     assert kube.calls[-2:] == ["POST secrets", "GET secrets"]
 
@@ -172,7 +172,7 @@ async def test_a_mounted_directory(tmp_path: Path) -> None:
     (tmp_path / "2").write_bytes(TWO)
     kube = FakeKube()
     kube.put(kind.THEAZO_SECRETS, secret_body({}))
-    keyring, _ = await load_keyring(kube, settings(tmp_path))
+    keyring = await load_keyring(kube, settings(tmp_path))
     assert keyring.active == 2
     assert keyring.key_ids("acme") == {key_id(ONE), key_id(TWO)}
     assert kube.calls == ["LIST configmaps"]
@@ -201,21 +201,30 @@ async def test_a_directory_of_another_cluster(tmp_path: Path) -> None:
     (tmp_path / "1").write_bytes(TWO)
     kube = FakeKube()
     kube.put(kind.CONFIG_MAPS, published("acme", key_id(ONE)))
-    with pytest.raises(MasterKeyMissing):
+    says = f"restore its file from the backup into what is mounted at {tmp_path} "
+    with pytest.raises(MasterKeyMissing, match=re.escape(says)) as caught:
         await load_keyring(kube, settings(tmp_path))
+    assert "Secret" not in str(caught.value)  # it is never read
 
 
 # Publishing.
+
+
+async def publish(kube: FakeKube, keyring: Keyring) -> list[str]:
+    """Look at the published key of acme once: the requests."""
+    assert await PlatformController(kube, settings(), keyring).publish(Key("", "acme")) == timedelta(minutes=5)
+    return kube.taken()
+
+
+LOOK, WRITE = ["GET configmaps"], ["GET configmaps", "APPLY configmaps"]
 
 
 @aio
 async def test_a_platforms_public_key_is_published_once() -> None:
     kube = FakeKube()
     keyring = Keyring({1: ONE, 2: TWO})
-    controller = PlatformController(kube, settings(), keyring, {})
-    await controller.publish(Key("", "acme"))
-    await controller.publish(Key("", "acme"))
-    assert kube.calls == ["APPLY configmaps"]
+    assert await publish(kube, keyring) == WRITE
+    assert await publish(kube, keyring) == LOOK
     [made] = kube.all(kind.CONFIG_MAPS)
     assert (made["metadata"]["name"], made["metadata"]["namespace"]) == ("sealing-key-acme", SYSTEM)
     assert made["metadata"]["labels"]["theazo.dev/sealing-key"] == "true"
@@ -225,27 +234,76 @@ async def test_a_platforms_public_key_is_published_once() -> None:
     assert PublicKey.from_base64(made["data"]["publicKey"]).key_id == key_id(TWO)
 
 
-@pytest.mark.parametrize(("before", "calls"), [(TWO, []), (ONE, ["APPLY configmaps"])], ids=["active", "older"])
-def test_only_another_key_than_the_active_one_is_replaced(before: bytes, calls: list[str]) -> None:
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"data": None},
+        {"data": {"publicKey": None}},
+        {"data": {"publicKey": Keyring({1: ONE}).public_key("acme").to_base64()}},
+        {"data": {"suite": "other"}},
+        {"data": {"platform": "other"}},
+        {"data": {"keyId": None}},
+        {"data": {"keyId": key_id(ONE)}},
+        {"metadata": {"labels": None}},
+        None,
+    ],
+    ids=["no data", "no key", "another key", "suite", "platform", "no id", "an older one", "no label", "gone"],
+)
+def test_what_is_not_published_as_it_should_be_is_published_again(spoilt: JSON | None) -> None:
+    """Also by an operator that was started since, and knows of nothing."""
+
     @aio
     async def scenario() -> None:
         kube = FakeKube()
         keyring = Keyring({1: ONE, 2: TWO})
-        await PlatformController(kube, settings(), keyring, {"acme": key_id(before)}).publish(Key("", "acme"))
-        assert kube.calls == calls
+        await publish(kube, keyring)
+        [good] = kube.all(kind.CONFIG_MAPS)
+        if spoilt is None:
+            kube.objects.clear()
+        else:
+            bad = {**good, **{name: {**good[name], **(change or {})} for name, change in spoilt.items()}}
+            bad |= {name: None for name, change in spoilt.items() if change is None}
+            kube.put(kind.CONFIG_MAPS, _without_none(bad))
+        assert await publish(kube, keyring) == WRITE
+        [made] = kube.all(kind.CONFIG_MAPS)
+        assert made["data"] == good["data"]
+        assert made["metadata"]["labels"] == good["metadata"]["labels"]
 
     scenario()
+
+
+def _without_none(value: JSON) -> JSON:
+    return {
+        name: _without_none(each) if isinstance(each, dict) else each
+        for name, each in value.items()
+        if each is not None
+    }
+
+
+def test_a_key_of_nobody_is_not_replaced(caplog: pytest.LogCaptureFixture) -> None:
+    """Something may be sealed to it, and the next start has to tell that its master key is missing."""
+
+    @aio
+    async def scenario() -> None:
+        kube = FakeKube()
+        kube.put(kind.CONFIG_MAPS, published("acme", key_id(TWO)))
+        assert await publish(kube, Keyring({1: ONE})) == LOOK
+
+    scenario()
+    [record] = [each for each in caplog.records if each.levelname == "ERROR"]
+    assert record.__dict__["platform"] == "acme"
+    assert "restore the Secret theazo-master-key" in record.__dict__["error"]
 
 
 @aio
 async def test_a_key_that_could_not_be_published_is_tried_again() -> None:
     kube = FakeKube()
-    controller = PlatformController(kube, settings(), Keyring({1: ONE}), {})
-    kube.fail("APPLY configmaps")
-    with pytest.raises(Unavailable):
-        await controller.publish(Key("", "acme"))
-    await controller.publish(Key("", "acme"))
-    assert kube.calls == ["APPLY configmaps"] * 2
+    for call in WRITE:
+        kube.fail(call)
+        with pytest.raises(Unavailable):
+            await publish(kube, Keyring({1: ONE}))
+    kube.taken()
+    assert await publish(kube, Keyring({1: ONE})) == WRITE
 
 
 @pytest.mark.parametrize(
@@ -259,7 +317,7 @@ def test_a_published_key_that_somebody_spoilt_does_not_stop_us(data: JSON | None
         with pytest.raises(MasterKeyMissing):  # it still shows that there was a master key
             await load_keyring(kube, settings())
         kube.put(kind.SECRETS, stored_keys({"1": ONE}))
-        keyring, _ = await load_keyring(kube, settings())
+        keyring = await load_keyring(kube, settings())
         assert keyring.active == 1
 
     scenario()

@@ -15,7 +15,7 @@ from tests.support.builders import (
     secret,
     session,
 )
-from tests.unit.test_reconcile_sandbox import data_of, made, opened, spec_of
+from tests.unit.test_reconcile_sandbox import NAME, data_of, made, opened, spec_of
 from tests.unit.test_reconcile_secrets import FixedKeyring
 from theazo_operator.reasons import Reason
 from theazo_operator.reconcile.hardening import harden
@@ -25,7 +25,7 @@ from theazo_operator.reconcile.secrets import Refusal
 
 def refusal_of(template: JSON, *declared: JSON | str) -> Refusal:
     with pytest.raises(Refusal) as caught:
-        build(agent(), spec_of(*declared), session(), compute(spec=template), [])
+        build(agent(), spec_of(*declared), session(), compute(spec=template), [], NAME)
     return caught.value
 
 
@@ -270,4 +270,4 @@ def test_an_agent_never_has_more_or_less_than_it_declared(there: set[str], decla
     lengths = dict.fromkeys("ABCDE", 1)
     spec = spec_of(*({"name": name, "optional": True} for name in sorted(declared)))
     resolved = opened(spec, secret(dict.fromkeys(sorted(there), "")), FixedKeyring(lengths))
-    assert names_of(build(agent(), spec, session(), compute(), resolved)) == sorted(there & declared)
+    assert names_of(build(agent(), spec, session(), compute(), resolved, NAME)) == sorted(there & declared)

@@ -3,7 +3,6 @@
 import base64
 import copy
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,6 +32,7 @@ from theazo_operator.resources.session import TheazoSecret
 
 CANARY = "canary-5up3r-s3cr3t"
 UPDATED = "2025-04-01T00:00:00.000001Z"
+NAME = "thz-" + "a" * 26
 
 
 def spec_of(*declared: JSON | str, **more: Any) -> AgentSpec:
@@ -54,7 +54,7 @@ def made(
     spec: AgentSpec | None = None, *, template: JSON | None = None, values: Mapping[str, str] | None = None
 ) -> Sandbox:
     spec = spec if spec is not None else spec_of(*(values or {}))
-    return build(agent(), spec, session(), compute(spec=template), opened(spec, stored(**(values or {}))))
+    return build(agent(), spec, session(), compute(spec=template), opened(spec, stored(**(values or {}))), NAME)
 
 
 def data_of(made_secret: PodSecret | None) -> dict[str, str]:
@@ -79,10 +79,14 @@ def test_the_pod_scoped_secret() -> None:
     assert "annotations" not in body["metadata"]
 
 
-def test_a_name_is_never_used_twice_and_cannot_be_guessed() -> None:
-    names = {one.secret.name for one in (made(values={"A": "1"}) for _ in range(20)) if one.secret is not None}
-    assert len(names) == 20
-    assert all(re.fullmatch(r"thz-[a-z2-7]{26}", name) for name in names)
+def test_the_same_is_decided_from_the_same() -> None:
+    """A decision draws no lots: the Secret's name is given."""
+    template, spec = compute(), spec_of("A")
+    one, other = (build(agent(), spec, session(), template, opened(spec, stored(A="1")), NAME) for _ in range(2))
+    assert one.secret is not None
+    assert other.secret is not None
+    assert one.secret.name == NAME
+    assert (one.secret.manifest, one.pod) == (other.secret.manifest, other.pod)
 
 
 def test_the_pod() -> None:
@@ -134,7 +138,7 @@ def test_labels_of_the_agent_and_the_template_do_not_travel() -> None:
     }
     source = agent(labels={"argocd.argoproj.io/instance": "apps"}, annotations={"z": "z"})
     template = compute()
-    sandbox = build(source, spec_of(), session(), type(template)(template.meta, body), [])
+    sandbox = build(source, spec_of(), session(), type(template)(template.meta, body), [], NAME)
     assert {"x", "z", "argocd.argoproj.io/instance"}.isdisjoint(sandbox.pod["metadata"]["labels"])
     assert {"x", "z"}.isdisjoint(sandbox.pod["metadata"]["annotations"])
 
@@ -208,7 +212,7 @@ def test_restart_policy_and_deadline() -> None:
 def test_the_template_is_not_changed() -> None:
     template = copy.deepcopy(TEMPLATE)
     subject = compute(spec=template)
-    build(agent(), spec_of(args=["x"]), session(), subject, [])
+    build(agent(), spec_of(args=["x"]), session(), subject, [], NAME)
     assert template == TEMPLATE
 
 

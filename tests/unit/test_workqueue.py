@@ -20,8 +20,8 @@ Work = Callable[[str], Awaitable[timedelta | None]]
 class Queue(Workqueue[str]):
     """A queue whose timers are recorded."""
 
-    def __init__(self, work: Work, *, workers: int = 1) -> None:
-        super().__init__("test", work, workers=workers)
+    def __init__(self, work: Work, *, workers: int = 1, share: int | None = None) -> None:
+        super().__init__("test", work, workers=workers, share=share, group=lambda key: key[0])
         self.delays: list[float] = []
 
     def _wake(self, key: str, delay: timedelta) -> None:
@@ -123,6 +123,52 @@ async def test_different_keys_are_worked_on_at_once_by_as_many_as_there_are_work
         await settle()
     assert sorted(job.begun) == ["a", "b", "c"]
     assert job.most == 2
+
+
+@aio
+async def test_one_group_leaves_workers_to_the_others_whatever_it_has_waiting() -> None:
+    job = Job(held=True)
+    async with started(Queue(job, workers=3, share=2)) as queue:
+        for i in range(9):
+            queue.add(f"a{i}")
+        await settle()
+        assert job.begun == ["a0", "a1"]
+        queue.add("b0")
+        queue.add("b1")
+        await settle()
+        assert job.begun == ["a0", "a1", "b0"]
+        job.gate.set()
+        await settle()
+    assert sorted(job.begun) == [*(f"a{i}" for i in range(9)), "b0", "b1"]
+
+
+@aio
+async def test_groups_take_turns() -> None:
+    job = Job()
+    queue = Queue(job)
+    for key in ("a0", "a1", "a2", "b0", "b1", "c0"):
+        queue.add(key)
+    async with started(queue):
+        await settle()
+    assert job.begun == ["a0", "b0", "c0", "a1", "b1", "a2"]
+
+
+@pytest.mark.parametrize("result", [None, BackOff(), Unavailable("GET", "pods", 503, ""), ValueError()])
+def test_a_share_is_given_back_however_the_work_ends(result: BaseException | None) -> None:
+    @aio
+    async def scenario() -> None:
+        job = Job(*[result] * 6)
+        queue = Queue(job, workers=2, share=1)
+        for i in range(6):
+            queue.add(f"a{i}")
+        async with started(queue):
+            await settle()
+        assert job.begun == [f"a{i}" for i in range(6)]
+        assert job.most == 1
+        assert not queue._ready._at_work  # nor is anything kept of a group that is gone
+        assert not queue._ready._lines
+
+    scenario()
 
 
 @aio

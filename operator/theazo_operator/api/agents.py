@@ -1,14 +1,13 @@
 """Agents of a session: one TheazoAgent each, which never changes after it was made."""
 
 import asyncio
-import base64
 import hashlib
 import secrets
 from collections.abc import Mapping
 from typing import Any, get_args
 
 from theazo_operator.api import models, problems, queries
-from theazo_operator.api.ownership import belongs, owner_reference
+from theazo_operator.api.ownership import belongs
 from theazo_operator.api.paging import read_page
 from theazo_operator.api.problems import Problem
 from theazo_operator.api.secrets import Secrets, names_of
@@ -26,7 +25,9 @@ from theazo_operator.resources.meta import (
     Key,
     format_time,
     mapping,
+    owner_reference,
     rows,
+    short_name,
     word,
 )
 from theazo_operator.resources.session import Session
@@ -183,7 +184,7 @@ def _name(session: Session, idempotency_key: str | None) -> str:
     else:
         parts = (session.meta.key.name, session.meta.uid, idempotency_key)
         raw = hashlib.sha256("\0".join(parts).encode()).digest()
-    return "a-" + base64.b32encode(raw).decode("ascii").lower()[:26]
+    return short_name("a-", raw)
 
 
 def _manifest(session: Session, wanted: models.AgentCreate, name: str) -> JSON:
@@ -191,7 +192,7 @@ def _manifest(session: Session, wanted: models.AgentCreate, name: str) -> JSON:
         "name": name,
         "namespace": session.meta.key.namespace,
         "labels": {MANAGED_BY_LABEL: MANAGED_BY},
-        "ownerReferences": [owner_reference(session)],
+        "ownerReferences": [owner_reference("TheazoSession", session.meta)],
     }
     # With every default of the schema, so that what is stored can be compared with what a repeated request asks for.
     spec = wanted.model_dump(mode="json", by_alias=True, exclude_none=True)

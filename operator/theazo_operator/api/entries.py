@@ -5,10 +5,17 @@ from datetime import UTC, datetime, timedelta
 
 from theazo import rules
 from theazo_operator.api import problems
-from theazo_operator.api.ownership import kept_elsewhere, owner_reference
+from theazo_operator.api.ownership import kept_elsewhere
 from theazo_operator.api.problems import Problem
 from theazo_operator.kube.client import JSON
-from theazo_operator.resources.meta import API_VERSION, MANAGED_BY, MANAGED_BY_LABEL, mapping, parse_time
+from theazo_operator.resources.meta import (
+    API_VERSION,
+    MANAGED_BY,
+    MANAGED_BY_LABEL,
+    mapping,
+    owner_reference,
+    parse_time,
+)
 from theazo_operator.resources.meta import time as readable_time
 from theazo_operator.resources.session import Session
 
@@ -66,7 +73,7 @@ def manifest(session: Session, operations: list[JSON]) -> JSON:
             "name": key.name,
             "namespace": key.namespace,
             "labels": {MANAGED_BY_LABEL: MANAGED_BY},
-            "ownerReferences": [owner_reference(session)],
+            "ownerReferences": [owner_reference("TheazoSession", session.meta)],
         },
         "spec": {"encryptedData": {each["path"].rpartition("/")[2]: each["value"] for each in operations}},
     }

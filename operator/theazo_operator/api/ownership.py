@@ -3,22 +3,12 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from theazo_operator.resources.meta import API_VERSION, Meta, mapping, rows
+from theazo_operator.resources.meta import Meta, mapping, rows
 from theazo_operator.resources.session import Session
 
 FIELD_MANAGER = "theazo-api"
 # As what Argo CD, and Flux's kustomize-controller and helm-controller, write.
 _GITOPS = frozenset({"argocd-controller", "argocd-application-controller", "kustomize-controller", "helm-controller"})
-
-
-def owner_reference(session: Session) -> dict[str, Any]:
-    """What makes garbage collection take an object with its session."""
-    return {
-        "apiVersion": API_VERSION,
-        "kind": "TheazoSession",
-        "name": session.meta.key.name,
-        "uid": session.meta.uid,
-    }
 
 
 def belongs(body: Mapping[str, Any], session: Session) -> bool:

@@ -8,7 +8,6 @@ import logging
 import re
 import secrets
 import time
-from base64 import b32encode
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -31,6 +30,7 @@ from theazo_operator.api.presence import present
 from theazo_operator.api.problems import MEDIA_TYPE, Problem, unavailable
 from theazo_operator.kube.errors import KubeError
 from theazo_operator.logs import where
+from theazo_operator.resources.meta import short_name
 
 log = logging.getLogger(__name__)
 _IDEMPOTENCY_KEY = re.compile(r"(?=.{1,255}$)[!-~]([ -~]*[!-~])?")
@@ -163,7 +163,7 @@ def _method_not_allowed(methods: Mapping[str, object]) -> Problem:
 
 def _request_id() -> str:
     """Made here, and not taken from the client: it goes into the log."""
-    return "req_" + b32encode(secrets.token_bytes(16)).decode("ascii").lower()[:26]
+    return short_name("req_", secrets.token_bytes(16))
 
 
 def _named(response: Response) -> Response:

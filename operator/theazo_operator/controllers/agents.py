@@ -2,7 +2,7 @@
 
 observe   the caches, and after a broken attempt what it left behind
 act       make the sandbox (controllers/sandboxes.py), or delete what the plan says
-record    one PATCH of the status, and none where nothing changed
+record    one PATCH of the status, and none where nothing changed; also of what the API server refuses for long
 """
 
 import logging
@@ -14,11 +14,11 @@ from theazo_operator.controllers.sessions import session_lives
 from theazo_operator.controllers.world import World
 from theazo_operator.kube import resource as kind
 from theazo_operator.kube.client import JSON, Kube
-from theazo_operator.kube.errors import NotFound
+from theazo_operator.kube.errors import KubeError, NotFound
 from theazo_operator.opening import Keyring
 from theazo_operator.reasons import Reason
 from theazo_operator.reconcile import progress
-from theazo_operator.reconcile.agent import POD_DELETED, Observed, Plan, plan, remember_session
+from theazo_operator.reconcile.agent import POD_DELETED, Observed, Plan, plan, refused, remember_session
 from theazo_operator.resources.agent import FINISHED_PHASES, Agent
 from theazo_operator.resources.conditions import find
 from theazo_operator.resources.meta import Key, Meta
@@ -60,7 +60,7 @@ class AgentController:
         """Bring one agent a step on, and say when to look again.
 
         Raises:
-            BackOff: its sandbox was refused; the status says why.
+            BackOff: the API server refuses what the sandbox needs; the status says so.
             KubeError: a request failed; nothing is lost by trying again.
         """
         agent = self._world.agents.get(key)
@@ -74,16 +74,21 @@ class AgentController:
             pod=self._world.pod_of(agent),
             now=datetime.now(UTC),
         )
-        seen = await self._clear_up(seen)
-        decided = plan(seen)
-        if decided.session_gone:
-            return await self._delete_after_session(agent)
-        if decided.pod_lost:
-            decided = await self._confirm_lost(seen)
-        if decided.create:
-            decided = await self._sandboxes.create(seen)
+        try:
+            seen = await self._clear_up(seen)
+            decided = await self._decide(seen)
+            await self._delete(agent, decided)
+        except KubeError as error:
+            if not error.lasting or agent.finished:
+                raise
+            decided = refused(seen, str(error), lasting=True)
+        await self._record_plan(seen, decided)
+        if decided.back_off:
+            raise BackOff
+        if decided.status is not None and decided.status["phase"] in FINISHED_PHASES and not agent.finished:
+            return timedelta(0)  # its time to live begins, and the echo of our own write is no news
         landing = self._attempts.landing(agent.meta.uid) if seen.is_platform else None
-        return _sooner(await self._carry_out(seen, decided), landing)
+        return _sooner(decided.wake_after, landing)
 
     async def _clear_up(self, seen: Observed) -> Observed:
         """See to what broken attempts left behind, before anything is decided."""
@@ -99,13 +104,25 @@ class AgentController:
             await self._sandboxes.remove_starving(agent, seen.pod)
         return seen
 
-    async def _carry_out(self, seen: Observed, decided: Plan) -> timedelta | None:
-        agent, key = seen.agent, seen.agent.meta.key
+    async def _decide(self, seen: Observed) -> Plan:
+        """Plan; and where the plan depends on what only the API server knows, ask it."""
+        decided = plan(seen)
+        if decided.session_gone:
+            return await self._after_session(seen.agent)
+        if decided.pod_lost:
+            return await self._confirm_lost(seen)
+        return await self._sandboxes.create(seen) if decided.create else decided
+
+    async def _delete(self, agent: Agent, decided: Plan) -> None:
+        """Do what has to be done before the status says so."""
+        key = agent.meta.key
         if decided.delete_secrets:
             await self._sandboxes.delete_secrets(agent, keep=None)
         if decided.delete_agent:
             await self._kube.delete(kind.AGENTS, key.namespace, key.name, agent.meta.uid)
-            return None
+
+    async def _record_plan(self, seen: Observed, decided: Plan) -> None:
+        agent = seen.agent
         if decided.status is not None:
             remember_session(decided.status, seen.session)
             if decided.status != agent.status:
@@ -113,11 +130,6 @@ class AgentController:
         # After the record: a Pod that is gone before would be taken for one that somebody else deleted.
         if decided.delete_pod and seen.pod is not None and seen.pod.agent_uid == agent.meta.uid:
             await self._sandboxes.delete_pod(seen.pod)
-        if decided.back_off:
-            raise BackOff
-        if decided.status is not None and decided.status["phase"] in FINISHED_PHASES and not agent.finished:
-            return timedelta(0)  # its time to live begins, and the echo of our own write is no news
-        return decided.wake_after
 
     async def _record(self, agent: Agent, status: JSON) -> None:
         """Write the status, unless it is newer than what was looked at: it is the record of the agent's one run."""
@@ -141,14 +153,13 @@ class AgentController:
         status = progress.failed(seen.agent, seen.now, Reason.SANDBOX_LOST, POD_DELETED)
         return Plan(delete_secrets=seen.agent.holds_pod_secret, status=status)
 
-    async def _delete_after_session(self, agent: Agent) -> timedelta | None:
+    async def _after_session(self, agent: Agent) -> Plan:
         """The session that the agent was first seen with is gone: so is the agent, once the API server confirms it."""
         key = agent.meta.key
         session = Key(key.namespace, agent.spec.session_ref.name) if agent.spec is not None else None
         if session is not None and await session_lives(self._kube, session, agent.status.get("sessionUID")):
-            return timedelta(seconds=1)
-        await self._kube.delete(kind.AGENTS, key.namespace, key.name, agent.meta.uid)
-        return None
+            return Plan(wake_after=timedelta(seconds=1))
+        return Plan(delete_agent=True)
 
 
 def _sooner(one: timedelta | None, other: timedelta | None) -> timedelta | None:

@@ -46,13 +46,22 @@ class Attempts:
         attempt = self._known.get(uid)
         return attempt is not None and attempt.unfinished
 
-    def cleared_up(self, uid: str, *, found_pod: bool) -> None:
-        """All Secrets were deleted, but for that of the Pod that was found. Requests may still be under way."""
+    def cleared_up(self, uid: str, *, found_pod: bool = False, landing: bool) -> None:
+        """All Secrets were deleted, but for that of a Pod that was found.
+
+        Args:
+            uid: the agent's.
+            found_pod: a Pod of the agent was found, and kept its Secret.
+            landing: a request of the attempt may still be under way. Those of earlier ones may be in any case.
+        """
         attempt = self._known.setdefault(uid, _Attempt())
         attempt.unfinished = False
-        attempt.landing_until = time.monotonic() + _LATEST
+        if landing:
+            attempt.landing_until = time.monotonic() + _LATEST
         if not found_pod:
             attempt.cleared, attempt.secret = True, None
+        if attempt.landing_until is None:
+            self.forget(uid)
 
     def settled(self, uid: str) -> None:
         """Every Secret that is there is one that is used."""

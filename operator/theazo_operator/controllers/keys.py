@@ -9,6 +9,7 @@ import binascii
 import json
 import logging
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 
 from theazo.errors import InvalidName
@@ -23,18 +24,15 @@ from theazo_operator.settings import Settings
 log = logging.getLogger(__name__)
 MASTER_KEY = "theazo-master-key"
 _FIRST = "1"
-_RESTORE = (
-    f"restore the Secret {MASTER_KEY} from its backup into the operator's namespace "
-    "(kubectl apply --server-side -f …); nothing is written until then"
-)
+_LOOK_AGAIN = timedelta(minutes=5)  # there is no right to watch ConfigMaps
 
 
 class MasterKeyMissing(Exception):
     """There is sealed or published material, and no master key for it."""
 
 
-async def load_keyring(kube: Kube, settings: Settings) -> tuple[Keyring, dict[str, str]]:
-    """Read the master keys, or make the first one; also say which key id is published for each platform.
+async def load_keyring(kube: Kube, settings: Settings) -> Keyring:
+    """Read the master keys, or make the first one.
 
     Raises:
         MasterKeyMissing: what exists needs a master key that is not here.
@@ -48,9 +46,21 @@ async def load_keyring(kube: Kube, settings: Settings) -> tuple[Keyring, dict[st
     lost = sorted(platform for platform, key_id in published.items() if not _opens(keyring, platform, key_id))
     if lost:
         raise MasterKeyMissing(
-            f"the key published for {', '.join(lost[:5])} belongs to none of the master keys here: {_RESTORE}"
+            f"the key published for {', '.join(lost[:5])} belongs to none of the master keys here: {_restore(settings)}"
         )
-    return keyring, published
+    return keyring
+
+
+def _restore(settings: Settings) -> str:
+    """Say how a master key comes back, to where it is read."""
+    if settings.master_key_dir is None:
+        how = (
+            f"restore the Secret {MASTER_KEY} from its backup into the operator's namespace "
+            "(kubectl apply --server-side -f …)"
+        )
+    else:
+        how = f"restore its file from the backup into what is mounted at {settings.master_key_dir} (--master-key-dir)"
+    return f"{how}; nothing is written until then"
 
 
 def _opens(keyring: Keyring, platform: str, key_id: str) -> bool:
@@ -77,7 +87,9 @@ async def _from_secret(kube: Kube, settings: Settings, *, something_published: b
     except NotFound:
         pass
     if something_published or await _anything_sealed(kube, settings.platform):
-        raise MasterKeyMissing(f"there are sealed values or published keys, and no Secret {MASTER_KEY}: {_RESTORE}")
+        raise MasterKeyMissing(
+            f"there are sealed values or published keys, and no Secret {MASTER_KEY}: {_restore(settings)}"
+        )
     encoded = base64.b64encode(generate_master_key()).decode("ascii")
     body = {
         "apiVersion": "v1",
@@ -127,37 +139,36 @@ def _number(name: str) -> int:
 class PlatformController:
     """Publishes each platform's public key, in the operator's namespace: in a tenant's own, a swap would go unseen."""
 
-    def __init__(self, kube: Kube, settings: Settings, keyring: Keyring, published: dict[str, str]) -> None:
+    def __init__(self, kube: Kube, settings: Settings, keyring: Keyring) -> None:
         self._kube = kube
-        self._namespace = settings.namespace
+        self._settings = settings
         self._keyring = keyring
-        self._published = published
 
-    async def publish(self, key: Key) -> None:
-        """Publish the active public key of a platform, unless it is published already.
+    async def publish(self, key: Key) -> timedelta:
+        """Publish the active public key of a platform, unless it is published as it should be; say when to look again.
 
         Raises:
             KubeError: the request failed; nothing is lost by trying again.
         """
         public = self._keyring.public_key(key.name)
-        if self._published.get(key.name) == public.key_id:
-            return
-        name = f"sealing-key-{key.name}"
-        body = {
-            "apiVersion": "v1",
-            "kind": "ConfigMap",
-            "metadata": {
-                "name": name,
-                "namespace": self._namespace,
-                "labels": {SEALING_KEY_LABEL: "true", MANAGED_BY_LABEL: MANAGED_BY},
-            },
-            "data": {
-                "platform": key.name,
-                "suite": SUITE,
-                "keyId": public.key_id,
-                "publicKey": public.to_base64(),
-            },
-        }
-        await self._kube.apply(kind.CONFIG_MAPS, self._namespace, name, body)
-        self._published[key.name] = public.key_id
+        namespace, name = self._settings.namespace, f"sealing-key-{key.name}"
+        labels = {SEALING_KEY_LABEL: "true", MANAGED_BY_LABEL: MANAGED_BY}
+        data = {"platform": key.name, "suite": SUITE, "keyId": public.key_id, "publicKey": public.to_base64()}
+        try:
+            found = await self._kube.get(kind.CONFIG_MAPS, namespace, name)
+        except NotFound:
+            found = {"metadata": {}}
+        there = found.get("data") or {}
+        if there == data and labels.items() <= (found["metadata"].get("labels") or {}).items():
+            return _LOOK_AGAIN
+        key_id = there.get("keyId")
+        if key_id is not None and not _opens(self._keyring, key.name, key_id):
+            # As at the start: what was sealed to it would be lost for good once nobody knows that there was such a key.
+            says = f"the key published belongs to none of the master keys here: {_restore(self._settings)}"
+            log.error("left a sealing key as it is", extra={"platform": key.name, "error": says})
+            return _LOOK_AGAIN
+        metadata = {"name": name, "namespace": namespace, "labels": labels}
+        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
+        await self._kube.apply(kind.CONFIG_MAPS, namespace, name, body)
         log.info("published a sealing key", extra={"platform": key.name, "key_id": public.key_id})
+        return _LOOK_AGAIN

@@ -2,9 +2,11 @@
 
 create     GET TheazoSecret → open what is declared → POST Secret → POST Pod
 meet       409: a Pod of ours whose creation we did not hear of, or somebody else's
+give up    any other answer: deletecollection of the agent's Secrets, and a status that says why
 clear up   GET Pod → deletecollection of the agent's Secrets, but for the one that its Pod uses
 """
 
+import secrets
 from dataclasses import replace
 
 from theazo_operator import metrics
@@ -12,17 +14,20 @@ from theazo_operator.controllers.attempts import Attempts
 from theazo_operator.controllers.world import World
 from theazo_operator.kube import resource as kind
 from theazo_operator.kube.client import Kube
-from theazo_operator.kube.errors import Exists, NotFound, Outdated, Refused
+from theazo_operator.kube.errors import Exists, KubeError, NotFound, Outdated, Refused, Unavailable
 from theazo_operator.opening import Keyring
 from theazo_operator.reasons import Reason
 from theazo_operator.reconcile import progress
-from theazo_operator.reconcile.agent import NOTHING, Observed, Plan, plan, wait
+from theazo_operator.reconcile.agent import NOTHING, Observed, Plan, plan, refused, wait
 from theazo_operator.reconcile.sandbox import build
 from theazo_operator.reconcile.secrets import Refusal, Resolved, resolve
 from theazo_operator.resources.agent import Agent, AgentSpec
-from theazo_operator.resources.meta import AGENT_UID_LABEL
+from theazo_operator.resources.meta import AGENT_UID_LABEL, short_name
 from theazo_operator.resources.sandbox import SandboxPod
 from theazo_operator.resources.session import Session, TheazoSecret
+
+_SECRET_PREFIX = "thz-"  # noqa: S105 - a prefix of names
+_RANDOM_BYTES = 17  # 130 bits: nobody can make the name first
 
 
 class Sandboxes:
@@ -38,32 +43,35 @@ class Sandboxes:
         """Make Secret and Pod, or find out why there are none; the plan says what to record.
 
         Raises:
-            KubeError: a request failed, and the attempt counts as broken off.
+            KubeError: a request failed. One without an answer may have landed: the attempt counts as broken off.
         """
         agent, spec, session, compute = seen.agent, seen.agent.spec, seen.session, seen.compute
         if spec is None or session is None or compute is None:
             return NOTHING  # what decided to create has seen to that; the type checker can't know
         try:
             resolved = await self._resolve(agent, spec, session)
-            sandbox = build(agent, spec, session, compute, resolved)
+            name = short_name(_SECRET_PREFIX, secrets.token_bytes(_RANDOM_BYTES))
+            sandbox = build(agent, spec, session, compute, resolved, name)
         except Refusal as refusal:
             if refusal.waits:
                 return wait(agent, seen.now, refusal.reason, refusal.message)
             return Plan(status=progress.stuck(agent, seen.now, refusal.reason, refusal.message))
+        namespace = agent.meta.key.namespace
         self.attempts.begin(agent.meta.uid, sandbox.secret.name if sandbox.secret else None)
         try:
             if sandbox.secret is not None:
-                await self._kube.create(kind.SECRETS, agent.meta.key.namespace, sandbox.secret.to_json())
+                await self._kube.create(kind.SECRETS, namespace, sandbox.secret.to_json())
         except Refused as error:
-            self.attempts.settled(agent.meta.uid)
-            return _refused(seen, error)
+            self.attempts.cleared_up(agent.meta.uid, landing=False)  # there is nothing to delete, nor a right perhaps
+            return refused(seen, str(error), lasting=True)
+        except KubeError as error:
+            return await self._give_up(seen, error)
         try:
-            body = await self._kube.create(kind.PODS, agent.meta.key.namespace, sandbox.pod, explain=True)
+            body = await self._kube.create(kind.PODS, namespace, sandbox.pod, explain=True)
         except Exists:
             return await self._meet_existing_pod(seen)
-        except Refused as error:
-            await self._delete_all(agent)
-            return _refused(seen, error)
+        except KubeError as error:
+            return await self._give_up(seen, error)
         self.attempts.settled(agent.meta.uid)
         return plan(replace(seen, pod=self._world.pods.put(body)))
 
@@ -72,7 +80,7 @@ class Sandboxes:
         pod = await self.get_pod(agent)
         ours = pod is not None and pod.agent_uid == agent.meta.uid
         await self.delete_secrets(agent, keep=pod.secret_name if pod is not None and ours else None)
-        self.attempts.cleared_up(agent.meta.uid, found_pod=ours)
+        self.attempts.cleared_up(agent.meta.uid, found_pod=ours, landing=True)
         return pod
 
     async def remove_starving(self, agent: Agent, pod: SandboxPod) -> None:
@@ -124,10 +132,11 @@ class Sandboxes:
         """The name is taken: by our own Pod, whose creation we did not hear of, or by somebody else's."""
         agent = seen.agent
         pod = await self.get_pod(agent)
+        if pod is None or pod.agent_uid != agent.meta.uid:
+            await self._delete_all(agent, landing=False)
         if pod is None:
             raise Outdated("POST", kind.PODS.plural, 409, "PodGoneMeanwhile")
         if pod.agent_uid != agent.meta.uid:
-            await self._delete_all(agent)
             message = f"a Pod {agent.pod_name} that is not this agent's has its Pod's name: delete that Pod"
             return Plan(status=progress.stuck(agent, seen.now, Reason.NAME_TAKEN, message), back_off=True)
         await self.remove_starving(agent, pod)
@@ -135,12 +144,15 @@ class Sandboxes:
         self.attempts.settled(agent.meta.uid)
         return plan(replace(seen, pod=pod))
 
-    async def _delete_all(self, agent: Agent) -> None:
-        """Delete what the attempt made: the API server answered each of its requests, so nothing is under way."""
+    async def _give_up(self, seen: Observed, error: KubeError) -> Plan:
+        """Leave no Secret of an attempt that the API server answered with an error, and say what it said."""
+        if not error.answered:
+            raise error
+        # After a 5xx it may have been done all the same, or be done yet: etcd's time-outs are answered so.
+        await self._delete_all(seen.agent, landing=isinstance(error, Unavailable))
+        return refused(seen, str(error), lasting=error.lasting)
+
+    async def _delete_all(self, agent: Agent, *, landing: bool) -> None:
+        """Delete what the attempt made."""
         await self.delete_secrets(agent, keep=None)
-        self.attempts.settled(agent.meta.uid)
-
-
-def _refused(seen: Observed, error: Refused) -> Plan:
-    message = f"the API server refused the sandbox, it is tried again: {error}"
-    return Plan(status=progress.stuck(seen.agent, seen.now, Reason.SANDBOX_REFUSED, message), back_off=True)
+        self.attempts.cleared_up(agent.meta.uid, landing=landing)

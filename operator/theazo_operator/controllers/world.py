@@ -144,8 +144,11 @@ class World:
     def observe_gauges(self) -> None:
         """Bring the gauges up to date, when somebody asks."""
         metrics.POD_SECRETS.set(sum(agent.holds_pod_secret for agent in self.agents))
-        for informer in self.informers:
-            metrics.WATCH_AGE.labels(informer.name).set(informer.age)
+        ages: dict[str, float] = {}
+        for informer in self.informers:  # two of one kind, where computes are in two namespaces
+            ages[informer.name] = max(informer.age, ages.get(informer.name, 0.0))
+        for name, age in ages.items():
+            metrics.WATCH_AGE.labels(name).set(age)
 
     def _platform_changed(self, key: Key) -> None:
         self._wake.platform(key)

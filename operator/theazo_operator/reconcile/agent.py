@@ -10,8 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from theazo_operator.reasons import Reason
-from theazo_operator.reconcile import progress
-from theazo_operator.reconcile.remedies import no_platform, no_session
+from theazo_operator.reconcile import progress, remedies
 from theazo_operator.resources.agent import Agent, AgentSpec
 from theazo_operator.resources.conditions import Health
 from theazo_operator.resources.meta import Key, parse_time, seconds
@@ -152,9 +151,9 @@ def _start(seen: Observed, spec: AgentSpec) -> Plan:
     agent = seen.agent
     namespace = agent.meta.key.namespace
     if not seen.is_platform:
-        return wait(agent, seen.now, Reason.PLATFORM_NOT_FOUND, no_platform(namespace))
+        return wait(agent, seen.now, Reason.PLATFORM_NOT_FOUND, remedies.no_platform(namespace))
     if seen.session is None or seen.session.meta.deleting:
-        missing = no_session(Key(namespace, spec.session_ref.name))
+        missing = remedies.no_session(Key(namespace, spec.session_ref.name))
         return wait(agent, seen.now, Reason.SESSION_NOT_FOUND, missing)
     if seen.compute is None:
         return wait(
@@ -174,6 +173,21 @@ def wait(agent: Agent, now: datetime, reason: Reason, message: str) -> Plan:
     overdue = left <= timedelta(0)
     health = Health.STUCK if overdue else Health.WORKING
     return Plan(status=progress.pending(agent, now, health, reason, message), wake_after=None if overdue else left)
+
+
+def refused(seen: Observed, answer: str, *, lasting: bool) -> Plan:
+    """The API server answers a request with an error: say so, and try again, later each time.
+
+    Args:
+        seen: what was observed.
+        answer: the request and what the API server said to it.
+        lasting: somebody must act; otherwise that is said after `secretsDeadlineSeconds` only.
+    """
+    agent, what_helps = seen.agent, remedies.refused(seen.agent.meta.key.namespace)
+    message = f"the API server refused the sandbox, it is tried again: {answer}; {what_helps}"
+    if lasting:
+        return Plan(status=progress.refused(agent, seen.now, message), back_off=True)
+    return replace(wait(agent, seen.now, Reason.SANDBOX_REFUSED, message), back_off=True)
 
 
 def remember_session(status: dict[str, Any], session: Session | None) -> None:

@@ -58,6 +58,15 @@ def stuck(agent: Agent, now: datetime, reason: Reason, message: str) -> dict[str
     return pending(agent, now, Health.STUCK, reason, message)
 
 
+def refused(agent: Agent, now: datetime, message: str) -> dict[str, Any]:
+    """The API server refuses what the sandbox needs; what was reached before stays on record."""
+    if "podUID" not in agent.status:
+        return stuck(agent, now, Reason.SANDBOX_REFUSED, message)
+    milestones = recall(agent.status, "SecretsResolved", "SandboxCreated")
+    conditions = [*milestones, *verdict(Health.STUCK, Reason.SANDBOX_REFUSED, message)]
+    return _status(agent, now, agent.status.get("phase", "Pending"), conditions)
+
+
 def starting(agent: Agent, pod: SandboxPod, now: datetime) -> dict[str, Any]:
     """The Pod is there and its container is not up yet."""
     message = "the sandbox starts" if pod.waiting_reason is None else f"the sandbox waits: {pod.waiting_reason}"

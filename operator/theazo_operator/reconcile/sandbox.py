@@ -2,7 +2,6 @@
 
 import base64
 import json
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,21 +13,19 @@ from theazo_operator.resources.agent import Agent, AgentSpec
 from theazo_operator.resources.meta import (
     AGENT_LABEL,
     AGENT_UID_LABEL,
-    API_VERSION,
     ARGO_IGNORE_HEALTH_ANNOTATION,
     MANAGED_BY,
     MANAGED_BY_LABEL,
     SESSION_LABEL,
     SNAPSHOT_ANNOTATION,
+    owner_reference,
 )
 from theazo_operator.resources.sandbox import Compute, ComputeRef, Snapshot
 from theazo_operator.resources.session import Session
 
-SECRET_PREFIX = "thz-"  # noqa: S105 - a prefix of names
 SECRET_TYPE = "theazo.dev/agent"  # noqa: S105 - a type's name
 # etcd's own limit is 1.5 MiB. What is over it is no refusal to the API server but an internal error, tried for ever.
 MAX_POD = 1_400_000  # bytes of JSON, which is longer than what is stored
-_RANDOM_BYTES = 17  # 26 base32 characters are 130 bits: nobody can make the name first
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +37,7 @@ class PodSecret:
 
     @property
     def name(self) -> str:
-        """The random name, never used twice."""
+        """The name, never used twice."""
         return str(self.manifest["metadata"]["name"])
 
     def to_json(self) -> bytes:
@@ -57,8 +54,10 @@ class Sandbox:
     pod: dict[str, Any]
 
 
-def build(agent: Agent, spec: AgentSpec, session: Session, compute: Compute, resolved: Sequence[Resolved]) -> Sandbox:
-    """Build Secret and Pod.
+def build(
+    agent: Agent, spec: AgentSpec, session: Session, compute: Compute, resolved: Sequence[Resolved], secret_name: str
+) -> Sandbox:
+    """Build Secret and Pod. `secret_name` has to be one that nobody can make first.
 
     Raises:
         Refusal: the compute's template can't be a sandbox, or what it and the agent ask for is too long for a Pod.
@@ -69,7 +68,7 @@ def build(agent: Agent, spec: AgentSpec, session: Session, compute: Compute, res
         SESSION_LABEL: session.meta.key.name,
         MANAGED_BY_LABEL: MANAGED_BY,
     }
-    secret = _pod_secret(agent, labels, resolved) if resolved else None
+    secret = _pod_secret(agent, secret_name, labels, resolved) if resolved else None
     # All declared names, also of optional secrets that are not there: a template's value must not pass for one.
     pod_spec = harden(compute, {each.name for each in spec.secrets})
     container = sandbox_container(pod_spec)
@@ -108,24 +107,17 @@ def _check_size(pod: Mapping[str, Any]) -> None:
 
 def _owner(agent: Agent) -> dict[str, Any]:
     """The owner is in the create: one that a second write adds is lost in a crash between the two."""
-    return {
-        "apiVersion": API_VERSION,
-        "kind": "TheazoAgent",
-        "name": agent.meta.key.name,
-        "uid": agent.meta.uid,
-        "controller": True,
-    }
+    return {**owner_reference("TheazoAgent", agent.meta), "controller": True}
 
 
-def _pod_secret(agent: Agent, labels: Mapping[str, str], resolved: Sequence[Resolved]) -> PodSecret:
-    suffix = base64.b32encode(secrets.token_bytes(_RANDOM_BYTES)).decode("ascii").lower()[:26]
+def _pod_secret(agent: Agent, name: str, labels: Mapping[str, str], resolved: Sequence[Resolved]) -> PodSecret:
     manifest = {
         "apiVersion": "v1",
         "kind": "Secret",
         "type": SECRET_TYPE,
         "immutable": True,
         "metadata": {
-            "name": SECRET_PREFIX + suffix,
+            "name": name,
             "namespace": agent.meta.key.namespace,
             "labels": dict(labels),
             "ownerReferences": [_owner(agent)],

@@ -1,5 +1,6 @@
 """Names, labels and metadata that all our objects share."""
 
+from base64 import b32encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -80,6 +81,16 @@ class Meta:
             tracked=_is_tracked(metadata),
             owned=bool(metadata.get("ownerReferences")),
         )
+
+
+def owner_reference(kind: str, meta: Meta) -> dict[str, Any]:
+    """What makes garbage collection take an object with one of ours. It belongs into the create of that object."""
+    return {"apiVersion": API_VERSION, "kind": kind, "name": meta.key.name, "uid": meta.uid}
+
+
+def short_name(prefix: str, data: bytes) -> str:
+    """Make a name of up to 130 bits: 26 base32 characters, as DNS labels take them."""
+    return prefix + b32encode(data).decode("ascii").lower()[:26]
 
 
 def _is_tracked(metadata: Mapping[str, Any]) -> bool:
