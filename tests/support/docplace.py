@@ -12,7 +12,7 @@ from hack.cluster import gotools, paths
 from tests.support.cluster import ROOT
 
 #: Of the machine's environment these would tell a document's commands what its reader's machine does not.
-_NOT_PASSED = ("THEAZO_", "VIRTUAL_ENV", "PYTHON", "KUBECONFIG", "GNUPGHOME", "PYTEST_", "COVERAGE_", "MAKE")
+_NOT_PASSED = ("THEAZO_", "VIRTUAL_ENV", "PYTHON", "KUBECONFIG", "HELM_", "GNUPGHOME", "PYTEST_", "COVERAGE_", "MAKE")
 _MAKE = """\
 #!/bin/bash
 for word in "$@"; do
@@ -20,17 +20,20 @@ for word in "$@"; do
 done
 exec {make} "$@"
 """
-# Docker builds nothing where it can pull nothing. There is no registry to push to: the cluster gets the image at once.
+# Docker builds nothing where it can pull nothing. There is no registry to push to: the cluster gets the image instead.
 _DOCKER = """\
 #!/bin/bash
 set -euo pipefail
-if [[ $# -ne 6 || "$1 $2 $4 $6" != "build --target -t ." ]]; then
-  echo "docker: in documents it does one thing: docker build --target TARGET -t NAME ." >&2
-  exit 1
-fi
+case $#-"$*" in
+  "6-build --target "*" -t "*" .") archive={folder}/image-"${{5//[\\/:]/+}}" ;;
+  "2-push "*) archive={folder}/image-"${{2//[\\/:]/+}}" ;;
+  *) echo "docker: in documents it does two things: docker build --target TARGET -t NAME . and docker push NAME" >&2
+     exit 1 ;;
+esac
 export HOME={home}
-python3 -m hack.cluster build-image "$3" "$5" {archive}
-python3 -m hack.cluster load "$5" {archive}
+if [ "$1" = build ]; then exec python3 -m hack.cluster build-image "$3" "$5" "$archive"; fi
+if [ ! -e "$archive" ]; then echo "docker: the document has not built $2" >&2; exit 1; fi
+python3 -m hack.cluster load "$2" "$archive"
 """
 
 
@@ -102,10 +105,10 @@ def _disguised(folder: Path, elsewhere: Iterable[str]) -> Path:
     programs = folder / "bin"
     programs.mkdir()
     make = shlex.quote(shutil.which("make") or "make")
-    archive, home = shlex.quote(str(folder / "image.tar")), shlex.quote(str(Path.home()))
+    images, home = shlex.quote(str(folder)), shlex.quote(str(Path.home()))
     texts = {
         "make": _MAKE.format(make=make, targets=" ".join(elsewhere)),
-        "docker": _DOCKER.format(home=home, archive=archive),
+        "docker": _DOCKER.format(home=home, folder=images),
     }
     for name, text in texts.items():
         (programs / name).write_text(text, encoding="utf-8")

@@ -2,9 +2,10 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from types import MappingProxyType
 from typing import Self
 
 import yaml
@@ -56,13 +57,14 @@ class Run:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def all(self) -> None:
-        """Run all blocks.
+    def all(self, before: Callable[[Block], None]) -> None:
+        """Run all blocks; `before` is called with each of them before it runs.
 
         Raises:
             DocumentError: at the first that does not come out as the document says.
         """
         for number, block in enumerate(self._found):
+            before(block)
             match block.do:
                 case "save":
                     (self._shell.cwd / block.name).parent.mkdir(parents=True, exist_ok=True)
@@ -168,9 +170,16 @@ def _same_module(block: Block, other: Block) -> bool:
 
 
 def run_document(
-    document: Path, kubectl: Callable[..., str], kubeconfig: Path, elsewhere: Iterable[str], **given: str
+    document: Path,
+    kubectl: Callable[..., str],
+    kubeconfig: Path,
+    elsewhere: Iterable[str],
+    before: Callable[[Block], None] = lambda _: None,
+    given: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Run every block of a document, with some variables `given` in the environment.
+
+    `before` is called with each block before it runs.
 
     Raises:
         DocumentError: at the first block that does not come out as the document says.
@@ -178,12 +187,12 @@ def run_document(
     found = blocks(document)
     # Not below pytest's folders: GnuPG's sockets have no room for a long path.
     folder = Path(tempfile.mkdtemp(prefix="theazo-docs-"))
-    environment = docplace.environment(folder, kubeconfig, elsewhere) | given
+    environment = {**docplace.environment(folder, kubeconfig, elsewhere), **given}
     try:
         if addresses := recipients(found):
             docplace.make_keys(addresses, environment)
         with Run(found, folder, kubectl, environment) as run:
-            run.all()
+            run.all(before)
     finally:
         docplace.end_agents(environment)
         shutil.rmtree(folder)

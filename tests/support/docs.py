@@ -19,8 +19,10 @@ def _documents(folder: Path) -> Iterator[Path]:
 
 
 DOCUMENTS = sorted(_documents(ROOT))
+#: Those that install and remove the product itself. They run on a cluster of their own, in tests/install.
+ALONE = [ROOT / "docs" / name for name in ("backup.md", "install.md", "upgrade.md")]
 _FENCE = re.compile(r"(?ms)^```(\w*)\n(.*?)^```$")
-_HEADING = re.compile(r"(?m)^(#+) .+$")
+_HEADING = re.compile(r"(?m)^(#+) (.+)$")
 _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "object": dict,
     "array": list,
@@ -41,6 +43,8 @@ class Fence(NamedTuple):
     #: How many headings stand above it, and how many of the levels 1 and 2.
     heading: int = 0
     section: int = 0
+    #: The nearest heading of level 1 or 2 above it.
+    title: str = ""
 
 
 def fences(path: Path) -> list[Fence]:
@@ -48,7 +52,7 @@ def fences(path: Path) -> list[Fence]:
     text = path.read_text(encoding="utf-8")
     found = []
     end = 0
-    headings: list[str] = []
+    headings: list[tuple[str, str]] = []
     for each in _FENCE.finditer(text):
         between = text[end : each.start()]
         headings += _HEADING.findall(between)
@@ -60,7 +64,8 @@ def fences(path: Path) -> list[Fence]:
                 text.count("\n", 0, each.start()) + 2,
                 "" if _HEADING.match(paragraph) else " ".join(paragraph.split()),
                 len(headings),
-                sum(len(level) <= 2 for level in headings),
+                sum(len(level) <= 2 for level, _ in headings),
+                next((title for level, title in reversed(headings) if len(level) <= 2), ""),
             )
         )
         end = each.end()

@@ -1,4 +1,4 @@
-"""What is written for people is held to the code: reasons, names, limits, metrics, flags, manifests, commands."""
+"""What is written for people is held to the code: reasons, names, limits, manifests, commands, links."""
 
 import re
 import shlex
@@ -15,15 +15,13 @@ from tests.support.docblocks import blocks
 from tests.support.docs import DOCUMENTS, ROOT, Fence, anchors, fences, first_cells, inline_code, links, problems
 from theazo import rules
 from theazo.cli.app import app as theazo
-from theazo_operator import metrics
 from theazo_operator.api import problems as api_problems
 from theazo_operator.reasons import Reason
 from theazo_operator.reconcile.secrets import MAX_TOTAL
-from theazo_operator.settings import parse, parse_api
 
 DOCS = ROOT / "docs"
 #: Kinds of others that our documents show: they are parsed, and checked no further.
-FOREIGN_KINDS = {"EncryptionConfiguration", "Kustomization", "PodTemplate", "Role"}
+FOREIGN_KINDS = {"Application", "EncryptionConfiguration", "Kustomization", "PodTemplate", "Role"}
 SCHEMAS = {
     crd["spec"]["names"]["kind"]: crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     for path in sorted((ROOT / "crds").glob("theazo*.yaml"))
@@ -71,26 +69,6 @@ def test_the_reserved_names_are_the_documented_ones() -> None:
 )
 def test_the_limits_are_the_documented_ones(limit: str, value: str) -> None:
     assert f"\n| {limit} | {value} |\n" in (DOCS / "secrets.md").read_text(encoding="utf-8")
-
-
-def test_the_metrics_are_the_documented_ones() -> None:
-    families = [*metrics.registry.collect(), *metrics.api_registry.collect()]
-    counted = {f"{family.name}_total" if family.type == "counter" else family.name for family in families}
-    assert set(first_cells(DOCS / "operations.md", r"[a-z_]+")) == counted
-
-
-@pytest.mark.parametrize(("program", "parser"), [("theazo-operator", parse), ("theazo-api", parse_api)])
-def test_the_flags_are_the_documented_ones(
-    program: str, parser: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", "1000")
-    with pytest.raises(SystemExit):
-        parser(["--help"], {})
-    known = re.findall(r"(?m)^  (--[a-z-]+) [A-Z_]+\s+\w.*?(?:\((\S+)\))?$", capsys.readouterr().out)
-    text = (DOCS / "operations.md").read_text(encoding="utf-8")
-    table = text[text.index(f"Flags of `{program}`") :].partition("\n## ")[0].partition("\nFlags of `theazo-api`")[0]
-    assert len(known) > 1
-    assert sorted(re.findall(r"(?m)^\| `(--[a-z-]+)` \| (?:none|`(\S+)`) \|", table)) == sorted(known)
 
 
 def test_the_codes_of_problems_are_the_documented_ones() -> None:

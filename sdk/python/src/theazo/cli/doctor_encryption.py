@@ -16,7 +16,7 @@ _CONFIGURED = "apiserver_encryption_config_controller_last_config_info"
 _SAMPLE = re.compile(rf"^{_COUNTER}{{([^}}]*)}} (\S+)", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
 _PROVIDER = re.compile(r"k8s:enc:([a-z]+):")
-_REMEDY = "encrypt `secrets` at rest, with a KMS where you can: docs/operations.md, The cluster around it"
+_REMEDY = "encrypt `secrets` at rest, with a KMS where you can: docs/install.md, The cluster around it"
 
 
 def encryption(scene: Scene) -> Iterator[Finding]:

@@ -17,7 +17,7 @@ _LEAST_KUBERNETES = (1, 35)
 _MAX_SKEW = 60  # seconds; the Date header has whole ones
 _POLICIES = ("theazo-platforms", "theazo-pods", "theazo-secrets")
 _MASTER_KEY = "theazo-master-key"
-_INSTALL = "apply the manifests of your version again (docs/operations.md)"
+_INSTALL = "install your version again (docs/upgrade.md)"
 _ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 
 
@@ -113,13 +113,13 @@ def master_key(scene: Scene) -> Iterator[Finding]:
     found = scene.cluster.get_metadata(path, "see whether there is a master key")
     if found is not None:
         created = found["metadata"].get("creationTimestamp")
-        backup = "without a backup elsewhere every sealed value is lost with it: docs/operations.md, The master key"
+        backup = "without a backup elsewhere every sealed value is lost with it: docs/backup.md"
         yield ok("master key", f"the Secret {_MASTER_KEY} is there, {age(created)} old", f"keep a backup: {backup}")
     elif _mounted(scene.deployment("theazo-operator")):
         yield warn("master key", "the operator reads it from a mounted directory, which can't be looked at from here")
     else:
         there = f"there is no Secret {_MASTER_KEY} in {scene.home}"
-        yield fail("master key", there, "restore your backup of it (docs/operations.md), or start the operator")
+        yield fail("master key", there, "restore your backup of it (docs/backup.md), or start the operator")
 
 
 def _mounted(deployment: dict[str, Any] | None) -> bool:

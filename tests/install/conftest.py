@@ -1,0 +1,45 @@
+"""What the tests of installing share: a cluster of their own, and helm. `make install-test` makes it and removes it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hack.cluster import paths
+from tests.install.support import OWN, Helm, empty_cluster
+from tests.support.api import Api, connect
+from tests.support.cluster import Kubectl
+
+
+@pytest.fixture(scope="session")
+def kubeconfig() -> Path:
+    """The kubeconfig of a cluster that is there for these tests and nothing else: they empty it."""
+    if paths.foreign() or not paths.cluster_name().endswith(OWN) or not paths.kubeconfig().exists():
+        pytest.fail("these tests empty their cluster, so it is one of their own; run: make install-test", pytrace=False)
+    return paths.kubeconfig()
+
+
+@pytest.fixture(scope="session")
+def api(kubeconfig: Path) -> Api:
+    """The API server as its administrator sees it."""
+    return Api(connect(kubeconfig))
+
+
+@pytest.fixture(scope="session")
+def kubectl(kubeconfig: Path) -> Kubectl:
+    """kubectl as the cluster's administrator."""
+    return Kubectl(kubeconfig)
+
+
+@pytest.fixture(scope="session")
+def helm(kubeconfig: Path) -> Helm:
+    """helm as the cluster's administrator."""
+    return Helm(kubeconfig)
+
+
+@pytest.fixture(scope="module")
+def empty(kubectl: Kubectl) -> Iterator[None]:
+    """A cluster in which nothing of ours is, and no namespace but Kubernetes' own; emptied again afterwards."""
+    empty_cluster(kubectl)
+    yield
+    empty_cluster(kubectl)
