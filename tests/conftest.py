@@ -16,6 +16,12 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         _skipped.append(report.nodeid)
 
 
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    """A module that skips itself has no tests that could say so."""
+    if report.skipped:
+        _skipped.append(report.nodeid)
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """A promise whose test was skipped is a promise that nobody tried."""
     if _skipped and os.environ.get("THEAZO_FAIL_ON_SKIP") == "1":

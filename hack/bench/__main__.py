@@ -42,6 +42,7 @@ def parse() -> argparse.Namespace:
 
 def cluster() -> Path:
     """Find the kubeconfig of the project's own cluster, or of the one that the caller brought."""
+    paths.refuse_foreign("install the product there, scale its operator to 0 and fill it with agents")
     found = paths.kubeconfig()
     if not found.exists():
         raise NotMeasured(f"{found} is not there; run: make cluster")

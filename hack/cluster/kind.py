@@ -132,9 +132,8 @@ def up() -> None:
 
 def down() -> None:
     """Remove the cluster; one that the caller brought only when told that this is meant."""
+    paths.refuse_foreign("forget it")
     if paths.foreign():
-        if os.environ.get("I_KNOW") != "1":
-            raise ClusterError("CLUSTER_KUBECONFIG names a cluster that is not this project's; I_KNOW=1 lets it go")
         say("a cluster that this project did not make is left as it is: remove it with what made it")
         return
     way = provider.recorded()

@@ -36,6 +36,18 @@ def foreign() -> Path | None:
     return Path(given).resolve() if given else None
 
 
+def refuse_foreign(doing: str) -> None:
+    """Refuse to do something to a cluster that the caller brought, unless told that this is meant.
+
+    Raises:
+        ClusterError: it is one, and I_KNOW is not 1; `doing` completes "this would ".
+    """
+    if foreign() and os.environ.get("I_KNOW") != "1":
+        raise ClusterError(
+            f"CLUSTER_KUBECONFIG names a cluster that is not this project's, and this would {doing}; I_KNOW=1 lets it"
+        )
+
+
 def state() -> Path:
     """Return the folder of a cluster's own state; not in the clone, since two clones may use one cluster."""
     return cache() / "clusters" / cluster_name()

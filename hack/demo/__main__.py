@@ -15,6 +15,8 @@ from pathlib import Path
 
 from kubernetes import client, config
 
+from hack.cluster import paths
+from hack.cluster.shell import ClusterError
 from hack.demo.shell import DemoError, apply, chapter, good, run, show, tell
 from hack.demo.watch import SecretWatch
 
@@ -111,9 +113,12 @@ class Demo:
         run("kubectl", "apply", "--server-side", "-f", sealed)
         run("kubectl", "-n", PLATFORM, "wait", "--for=condition=Ready", f"tsec/{self.session}", "--timeout=60s")
 
-    def run_agent(self, name: str) -> dict[str, str]:
-        """Apply an agent that declares two names, and read what its sandbox printed."""
+    def apply_agent(self, name: str) -> None:
+        """Apply an agent that declares two names."""
         apply(agent_manifest(name, self.session, DECLARED), self.folder / f"{name}.yaml")
+
+    def printed(self, name: str) -> dict[str, str]:
+        """Read what an agent's sandbox printed, once it runs."""
         run("kubectl", "-n", PLATFORM, "wait", "--for=condition=Ready", f"tagt/{name}", "--timeout=120s")
         printed = self.logs(name)
         show(printed)
@@ -143,6 +148,29 @@ class Demo:
             good(f"{name}: {what}")
 
 
+def first_agent(demo: Demo) -> str:
+    """Tell of an agent, and of the Secret that is there until its sandbox runs; returns the Pod's name."""
+    chapter(4, "An agent that declares two of them")
+    demo.apply_agent("first")
+    life = demo.watch.wait_for(1, gone=False)[0]
+    show(life.seen)
+    run(
+        "kubectl", "-n", PLATFORM, "wait", "--for=jsonpath={.status.podName}", "tagt/first", "--timeout=60s", quiet=True
+    )
+    pod = demo.pod("first")
+    used = run("kubectl", "-n", PLATFORM, "get", "pod", pod, "-o", "jsonpath={.spec.containers[0].envFrom}")
+    show(f"Pod/{pod}\n  containers[sandbox].envFrom: {json.dumps(json.loads(used))}")
+    if life.name not in used or life.keys != tuple(sorted(DECLARED)):
+        raise DemoError(f"the Pod should use the Secret {life.name} with {DECLARED}; it uses {used} with {life.keys}")
+    good(f"the pod-scoped Secret {life.name} holds {' and '.join(life.keys)}, and the Pod's envFrom names it")
+    demo.compare(demo.printed("first"))
+    life = demo.watch.wait_for(1, gone=True)[0]
+    if life.died is None:
+        raise DemoError(f"the Secret {life.name} should be gone once the sandbox runs")
+    good(f"the Secret lived {life.died - life.born:.1f} seconds: once the sandbox runs, nobody needs it")
+    return pod
+
+
 def story(demo: Demo) -> None:
     """Tell it."""
     demo.install()
@@ -152,18 +180,14 @@ def story(demo: Demo) -> None:
     demo.seal()
     show(run("kubectl", "-n", PLATFORM, "get", "tsec", demo.session))
 
-    chapter(4, "An agent that declares two of them")
-    seen = demo.run_agent("first")
-    demo.compare(seen)
-    life = demo.watch.wait_for(1, gone=True)[0]
-    pod = demo.pod("first")
-    used = run("kubectl", "-n", PLATFORM, "get", "pod", pod, "-o", "jsonpath={.spec.containers[0].envFrom}")
-    show(f"{life.seen}\nPod/{pod}\n  containers[sandbox].envFrom: {json.dumps(json.loads(used))}")
-    if life.name not in used or life.keys != tuple(sorted(DECLARED)) or life.died is None:
-        raise DemoError(f"the Pod should use the Secret {life.name} with {DECLARED}; it uses {used} with {life.keys}")
-    good(f"the pod-scoped Secret {life.name} held {' and '.join(life.keys)}, and the Pod's envFrom names it")
-    good(f"it lived {life.died - life.born:.1f} seconds: once the sandbox runs, nobody needs it")
+    pod = first_agent(demo)
 
+    overwrite(demo, pod)
+    delete(demo)
+
+
+def overwrite(demo: Demo, pod: str) -> None:
+    """Tell of a new value, which the first agent does not get and a second one does."""
     chapter(5, "Overwrite a value while the first agent runs")
     old = demo.values["OPENAI_API_KEY"]
     demo.values["OPENAI_API_KEY"] = f"demo-{secrets.token_urlsafe(24)}"
@@ -172,9 +196,13 @@ def story(demo: Demo) -> None:
     if again != digest(old):
         raise DemoError("the first agent should keep the value that it started with")
     good(f"the first agent keeps the old value (sha256 {again[:16]}…)")
-    demo.compare(demo.run_agent("second"))
+    demo.apply_agent("second")
+    demo.compare(demo.printed("second"))
     good("the second agent has the new one")
 
+
+def delete(demo: Demo) -> None:
+    """Tell of a name that is no longer there, and of an agent that declares it."""
     chapter(6, "Delete a name: an agent that declares it is refused")
     removal = '[{"op": "remove", "path": "/spec/encryptedData/STRIPE_SECRET"}]'
     run("kubectl", "-n", PLATFORM, "patch", "tsec", demo.session, "--type=json", "-p", removal)
@@ -194,8 +222,9 @@ def main() -> int:
     """Tell the story once; exit code 1 where it did not come out as promised."""
     with tempfile.TemporaryDirectory(prefix="theazo-demo-") as folder:
         try:
+            paths.refuse_foreign(f"install the product there and delete the namespace {PLATFORM}")
             story(Demo(Path(folder)))
-        except (DemoError, TimeoutError) as error:
+        except (DemoError, TimeoutError, ClusterError) as error:
             print(f"\nerror: {error}", file=sys.stderr)
             print("look at: kubectl -n theazo-system logs deployment/theazo-operator", file=sys.stderr)
             return 1

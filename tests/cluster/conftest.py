@@ -7,6 +7,7 @@ import pytest
 from kubernetes.client import ApiClient
 
 from hack.cluster import paths
+from hack.cluster.shell import ClusterError
 from tests.support.api import Api, connect
 from tests.support.cluster import OPERATOR, SYSTEM, Kubectl, bind, install, new_platform, wait_until
 from tests.support.operator import OperatorProcess, write_kubeconfig
@@ -18,6 +19,10 @@ from tests.support.stage import NOWHERE, Stage, compute
 @pytest.fixture(scope="session")
 def kubeconfig() -> Path:
     """The kubeconfig of the cluster that the caller brought, or else of the project's own."""
+    try:
+        paths.refuse_foreign("install the product there, kill its operator and take its master key away for a while")
+    except ClusterError as error:
+        pytest.fail(str(error), pytrace=False)
     found = paths.kubeconfig()
     if not found.exists():
         pytest.fail(f"no cluster to test on: {found} is not there; run: make cluster", pytrace=False)

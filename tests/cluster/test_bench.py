@@ -14,6 +14,8 @@ from hack.bench.sizes import SMALL
 from hack.cluster import paths
 from tests.support.api import Api, Manifest, path
 from tests.support.cluster import ROOT, SYSTEM
+from tests.support.history import lives_in
+from tests.support.watches import Following
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("installed")]
 
@@ -46,8 +48,11 @@ KEPT = {"get secrets", "get configmaps"}
 def test_measures_what_it_says(api: Api, tmp_path: Path) -> None:
     start, target = paths.audit_log().stat().st_size, tmp_path / "bench.json"
     command = [sys.executable, "-m", "hack.bench", "--small", "--json", str(target)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    with Following(api, "Secret") as secrets:
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        secrets.catch_up("default")
+    _check_lives(secrets.changes())
     lines = done.stdout.splitlines()
     assert lines[0].split() == ["bare", "client", "operator", "ratio", "budget"]
     assert "Traceback" not in done.stderr
@@ -101,6 +106,16 @@ def _check_rest(measured: dict[str, Any], table: list[dict[str, Any]], lines: li
     for row, line in zip(table, lines[start + 1 : start + 1 + len(expected)], strict=True):
         assert line.startswith(f"{row['what']}, {row['concurrency']} at a time ")
     assert 0 < measured["idle"]["now"] <= measured["last"]["peak"]
+
+
+def _check_lives(changes: list[tuple[str, Manifest]]) -> None:
+    """An agent under load had one Secret, and none is left."""
+    found = lives_in(each for each in changes if each[1]["metadata"]["namespace"].startswith("bench-"))
+    assert [life.name for life in found if life.deleted is None] == []
+    counted = Counter(life.agent for life in found)
+    served = {part: sum(agent.rpartition("-")[0] == part for agent in counted) for part in OPERATORS}
+    assert served == {part: AGENTS[part] for part in OPERATORS}
+    assert {agent: number for agent, number in counted.items() if number > 1} == {}
 
 
 def _check_requests(log: Path, start: int) -> None:

@@ -11,7 +11,7 @@ from kubernetes.client import ApiClient
 from tests.support.api import Api, path
 from tests.support.canaries import Canary, Places, found_in, seal_unchecked
 from tests.support.cluster import SYSTEM, wait_until
-from tests.support.kills import COMMAND
+from tests.support.kills import PRINT
 from tests.support.manifests import agent, entry, secret, session
 from tests.support.operator import OperatorProcess
 from tests.support.sealing import public_key
@@ -112,7 +112,7 @@ def test_no_value_is_anywhere(
     create_and_fail(stage, clashing)
     refuse_and_retry(stage)
     stage.set(stage.entries())
-    stage.start("updated", ["A", "B"], command=COMMAND)
+    stage.start("updated", ["A", "B"], command=["python3", "-c", PRINT])
     stage.comes_to("updated", "Completed")
     quiet = [canary for canary in stage.canaries if not canary.name.startswith("SPOKEN")]
     assert places.search(quiet, living=True) == []
@@ -125,7 +125,7 @@ def test_no_value_is_anywhere(
 
 def create_and_fail(stage: Stage, clashing: str) -> None:
     stage.start("keeper", ["A", "B"], args=["$(A) $(B)"], restartPolicy="OnFailure")
-    stage.start("once", ["A", "B"], command=COMMAND, args=["$(A)"])
+    stage.start("once", ["A", "B"], command=["python3", "-c", PRINT], args=["$(A)"])
     stage.start("speaker", ["SPOKEN"], command=SPEAK)
     stage.start("nul", ["A", "NUL"])
     stage.start("bytes", ["A", "BYTES"])
@@ -153,7 +153,7 @@ def refuse_and_retry(stage: Stage) -> None:
     """The POST of the Secret is refused, then that of the Pod, and then neither."""
     for resource in ("secrets", "pods"):
         limit = stage.quota(resource, "0")
-        stage.start(f"no-{resource}", ["A", "B"], command=COMMAND)
+        stage.start(f"no-{resource}", ["A", "B"], command=["python3", "-c", PRINT])
         stage.comes_to(f"no-{resource}", "SandboxRefused")
         stage.api.delete(limit).ok()
         stage.comes_to(f"no-{resource}", "Completed")

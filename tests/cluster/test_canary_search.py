@@ -46,11 +46,14 @@ def test_the_search_finds_what_is_there(
 
     assert hits() == set()
     append(process.log, canary.value)
-    api.get(path("ConfigMap", platform), fieldManager=core)
     where = plant({"kind": "Secret", "data": {"x": ""}, "stringData": {"y": core}, "type": "theazo.dev/agent"})
-    assert hits(living=True) == {"operator's log", "audit log"}
-    assert hits() == {"operator's log", "audit log", "/api/v1/secrets"}
+    assert hits(living=True) == {"operator's log"}, "the audit log has no Secret's body"
+    assert hits() == {"operator's log", "/api/v1/secrets"}
     api.delete(where).ok()
+    # What the API server refuses is stored nowhere; yet it was sent.
+    body = {"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "Planted", "namespace": platform}}
+    assert api.create(body | {"data": {"x": canary.core.hex()}}).code == 422
+    assert hits() == {"operator's log", "audit log"}
     regarding = {"kind": "Namespace", "name": platform, "namespace": platform}
     plant({"kind": "Event", "involvedObject": regarding, "message": core.encode().hex()})
     plant({"kind": "TheazoAgent", "apiVersion": "theazo.dev/v1alpha1", "spec": agent()["spec"]})

@@ -4,6 +4,7 @@ So no test has to look at the right moment. Changes of all kinds are in one orde
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -39,11 +40,21 @@ class Life:
         """The Secret's name."""
         return str(self.created["metadata"]["name"])
 
+    @property
+    def agent(self) -> str:
+        """The name of the agent that it was made for."""
+        return str(self.created["metadata"]["labels"]["theazo.dev/agent"])
+
 
 def lives(api: Api, namespace: str, since: str) -> list[Life]:
     """Every pod-scoped Secret that was created in a namespace."""
+    return lives_in(history(api, "Secret", namespace, since))
+
+
+def lives_in(changes: Iterable[tuple[str, Manifest]]) -> list[Life]:
+    """Every pod-scoped Secret that was created, by all changes of Secrets."""
     found: dict[str, Life] = {}
-    for change, obj in history(api, "Secret", namespace, since):
+    for change, obj in changes:
         name = obj["metadata"]["name"]
         if not name.startswith("thz-"):
             continue

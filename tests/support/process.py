@@ -26,9 +26,12 @@ class Shipped:
     #: Seconds it has for ending after a signal: what it has in hand, it finishes.
     grace: ClassVar[float]
 
-    def __init__(self, kubeconfig: Path, log: Path, *, level: str = "INFO", **environment: str) -> None:
+    def __init__(
+        self, kubeconfig: Path, log: Path, *, level: str = "INFO", namespace: str = SYSTEM, **environment: str
+    ) -> None:
         self._kubeconfig = kubeconfig
         self._level = level
+        self._namespace = namespace
         self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
         self.log = log
@@ -56,7 +59,7 @@ class Shipped:
     def start(self, *, wait: bool = True) -> None:
         """Start it; with `wait`, until it says that it is ready."""
         command = [sys.executable, "-m", self.module, "--kubeconfig", str(self._kubeconfig)]
-        command += ["--namespace", SYSTEM, "--listen", f"127.0.0.1:{self.port}", "--log-level", self._level]
+        command += ["--namespace", self._namespace, "--listen", f"127.0.0.1:{self.port}", "--log-level", self._level]
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
                 command, stdout=output, stderr=output, env={**os.environ, **_CACHED, **self._environment}

@@ -167,7 +167,9 @@ class Proxy:
         _, _, rest = request.path.rpartition("/namespaces/")
         namespace, plural, name, *_ = [*rest.split("/"), "", "", ""]
         if request.method == "POST" and plural in {"pods", "secrets"}:
-            plural, name = "theazoagents", json.loads(body)["metadata"].get("labels", {}).get("theazo.dev/agent", "")
+            metadata = json.loads(body)["metadata"]
+            agent = metadata.get("labels", {}).get("theazo.dev/agent")
+            plural, name = ("theazoagents", agent) if agent else (plural, metadata["name"])
         elif plural == "secrets" and not name:
             uid = request.query.get("labelSelector", "").rpartition("=")[2]
             plural, name = "theazoagents", self._agents.get(uid, uid)

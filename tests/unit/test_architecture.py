@@ -12,7 +12,10 @@ ROOT = Path(__file__).resolve().parents[2]
 OPERATOR = ROOT / "operator" / "theazo_operator"
 SDK = ROOT / "sdk" / "python" / "src" / "theazo"
 SOURCES = sorted([*OPERATOR.rglob("*.py"), *SDK.rglob("*.py")])
-LONGEST_FILE = 400  # lines; beyond that a file is about more than one thing
+PRODUCT = sorted([*SOURCES, *(ROOT / "hack").rglob("*.py")])
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+# Lines; beyond that a file is about more than one thing, a function does more than one.
+LONGEST_FILE, LONGEST_TESTS, LONGEST_FUNCTION = 250, 600, 40
 
 # Where a plaintext may leave its SecretValue: into a cipher, out of one, and into the body of the one Secret.
 REVEALS = {
@@ -89,9 +92,35 @@ def test_the_standard_librarys_operator_is_still_found_from_the_root() -> None:
     assert three == "3"
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_files_are_about_one_thing(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST_FILE
+@pytest.mark.parametrize(
+    ("paths", "longest"), [(PRODUCT, LONGEST_FILE), (TESTS, LONGEST_TESTS)], ids=["product", "tests"]
+)
+def test_files_are_about_one_thing(paths: list[Path], longest: int) -> None:
+    lines = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in paths}
+    assert lines
+    assert {name: number for name, number in lines.items() if number > longest} == {}
+
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def without_docstring(function: Function) -> int:
+    """How many lines a function has; what is read as documentation, or shown as a command's help, is no code."""
+    whole = (function.end_lineno or 0) - function.lineno + 1
+    first = function.body[0]
+    told = ast.get_docstring(function) is not None
+    return whole - ((first.end_lineno or 0) - first.lineno + 1 if told else 0)
+
+
+def test_functions_do_one_thing() -> None:
+    lines = {
+        f"{path.relative_to(ROOT)}:{node.name}": without_docstring(node)
+        for path in PRODUCT
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, Function)
+    }
+    assert lines
+    assert {name: number for name, number in lines.items() if number > LONGEST_FUNCTION} == {}
 
 
 def test_kopfs_handlers_are_adapters() -> None:

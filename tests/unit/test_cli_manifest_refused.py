@@ -48,7 +48,7 @@ def test_a_file_that_is_something_else_is_left_alone(path: Path, changes: dict[s
     ("text", "word"),
     [
         ("A=c4n4ry\n", "not a TheazoSecret"),
-        ("A: 'c4n4ry\n", "secrets.yaml:2: not valid YAML"),
+        ("A: 'c4n4ry\n", "secrets.yaml:2: not valid YAML; mend it"),
         ("x: *c4n4ry\n", "secrets.yaml:1: not valid YAML"),
         ("c4n4ry: 1\nc4n4ry: 2\n", "secrets.yaml:2: a key is given twice"),
         ("{[c4n4ry]: 1}\n", "not a manifest"),

@@ -215,12 +215,31 @@ def test_everything_wrong_is_told_at_once_and_nothing_is_sealed(offline: Argumen
         f"error: --from-env: GOOD is given twice, first by {path}:1",
         "error: --stdin: NUL: the value holds a NUL",
     )
-    assert len(result.err.splitlines()) == 9  # these, and the note about the key
+    assert len(result.err.splitlines()) == 8  # these alone
     assert not (tmp_path / "out").exists()
 
 
 def test_an_env_file_with_nothing_in_it(offline: Arguments) -> None:
-    refused(theazo(*offline, "--env-file", "-", stdin=b"# nothing\n"), "nothing to seal")
+    result = theazo(*offline, "--env-file", "-", stdin=b"# nothing\n")
+    refused(result, "nothing to seal")
+    assert len(result.err.splitlines()) == 1
+
+
+def test_of_several_env_files_the_one_that_is_meant_is_told(offline: Arguments, tmp_path: Path) -> None:
+    (tmp_path / "there").write_text("A=1")
+    gone = ("--env-file", tmp_path / "not-there")
+    refused(theazo(*offline, "--env-file", tmp_path / "there", *gone), "--env-file number 2: cannot read it")
+    refused(theazo(*offline, *gone), "--env-file: cannot read it")
+
+
+def test_too_many_names(offline: Arguments) -> None:
+    text = "".join(f"A{number}=1\n" for number in range(257))
+    refused(theazo(*offline, "--env-file", "-", stdin=text.encode()), "257 names", "use fewer, or another session")
+
+
+def test_a_key_file_that_can_not_be_read(key_file: Path, offline: Arguments) -> None:
+    key_file.write_bytes(b"\xff")
+    refused(theazo(*offline, "--stdin", "A", stdin=b"v"), "not a text file; give a file with the ConfigMap sealing-key")
 
 
 def test_an_input_without_end_is_not_read_to_it(offline: Arguments) -> None:

@@ -1,5 +1,6 @@
 """The CRDs keep the conventions that users and tools rely on, and say the same as the code."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,12 @@ CONDITION_BOUNDS: dict[str, Schema] = {
     "reason": {"minLength": 1, "maxLength": 1024, "pattern": "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"},
     "message": {"maxLength": 32768},
 }
+
+
+# How a sentence, or what follows a colon, begins that says what to do.
+DEMANDS = re.compile(
+    r"[.:] (Choose|Correct|Create|Have|Lower|Put|Remove|Rename|Replace|Seal|Store|use|Use)\b|\. Delete the session\b"
+)
 
 
 def walk(schema: Schema, where: str = "") -> Iterator[tuple[str, Schema]]:
@@ -110,7 +117,7 @@ def test_conditions_are_those_of_kubernetes(kind: str) -> None:
 def test_every_rule_says_what_to_do(kind: str) -> None:
     for where, schema in walk(ROOTS[kind]):
         for rule in schema.get("x-kubernetes-validations", []):
-            assert len(rule["message"]) > 40, where
+            assert DEMANDS.search(rule["message"]), (where, rule["message"])
             # Flux looks for these words before it deletes and creates again.
             assert ("oldSelf" in rule["rule"]) == ("is immutable" in rule["message"]), where
 

@@ -198,7 +198,7 @@ class ComputeNotFound(Unprocessable):
 
 
 class RateLimited(APIError):
-    """429: too many failures from here, also after waiting."""
+    """429: too many failures from here, or too many requests at once, also after waiting."""
 
 
 class ServerError(APIError):

@@ -76,8 +76,8 @@ def gather(sources: Sources) -> dict[str, SecretValue]:
         Refused: with every problem of every source, each with its place and none with a value.
     """
     found = _Found()
-    for path in sources.env_file:
-        _read_env_file(path, found)
+    for number, path in enumerate(sources.env_file, start=1):
+        _read_env_file(path, found, f"--env-file{f' number {number}' if len(sources.env_file) > 1 else ''}")
     for name in sources.from_env:
         _read_variable(name, found)
     if sources.stdin is not None:
@@ -90,7 +90,9 @@ def gather(sources: Sources) -> dict[str, SecretValue]:
     if not found.values and not found.problems:
         found.problems.append("no NAME=VALUE in any source: nothing to seal")
     if len(found.values) > MAX_NAMES:
-        found.problems.append(f"{len(found.values)} names: a session has at most {MAX_NAMES} secrets")
+        found.problems.append(
+            f"{len(found.values)} names: a session has at most {MAX_NAMES} secrets; use fewer, or another session"
+        )
     if found.problems:
         raise Refused(*found.problems)
     return found.values
@@ -127,7 +129,7 @@ class _Found:
             self.values[name] = value
 
 
-def _read_env_file(path: str, found: _Found) -> None:
+def _read_env_file(path: str, found: _Found, option: str) -> None:
     label = "standard input" if path == "-" else path
     try:
         with _opened(path) as stream:
@@ -135,7 +137,7 @@ def _read_env_file(path: str, found: _Found) -> None:
     except (OSError, ValueError) as error:
         # The path isn't shown: where no such file is, it may be a value that was put in the wrong place.
         reason = getattr(error, "strerror", None) or "no usable file name"
-        found.problems.append(f"--env-file: cannot read it: {reason}; it takes the path of a file, or '-'")
+        found.problems.append(f"{option}: cannot read it: {reason}; it takes the path of a file, or '-'")
         return
     try:
         text = data.decode()

@@ -88,7 +88,9 @@ def from_file(path: Path, platform: str) -> PublicKey:
         text = data.decode()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a text file"
-        raise Refused(f"cannot read the public key in {path}: {reason}") from None
+        raise Refused(
+            f"cannot read the public key in {path}: {reason}; give a file with the ConfigMap sealing-key-{platform}"
+        ) from None
     if _BASE64.fullmatch(text):
         return _key("".join(text.split()), str(path))
     documents = yaml_text.load(text, str(path))

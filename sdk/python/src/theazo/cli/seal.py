@@ -112,8 +112,8 @@ def seal(
     connection = Cluster(cluster, "or seal without a cluster: give both --sealing-id ID and --public-key FILE")
     public_key = key.pinned(_public_key(connection, target, key, cluster.operator_namespace))
     sealing_id = _sealing_id(connection, target, session)
-    say("note", f"sealing for session {session} of platform {target.platform}, key fingerprint {public_key.key_id}")
     values = gather(sources)
+    say("note", f"sealing for session {session} of platform {target.platform}, key fingerprint {public_key.key_id}")
     try:
         sealed = {
             name: sealing.seal(value, sealing.Binding(target.platform, session, sealing_id, name), public_key)

@@ -49,9 +49,11 @@ def load(text: str, where: str) -> list[Any]:
         mark = getattr(error, "problem_mark", None)
         place = f"{where}:{mark.line + 1}" if mark else where
         twice = getattr(error, "problem", None) == "a key is given twice"
-        raise Refused(f"{place}: {'a key is given twice' if twice else 'not valid YAML'}") from None
+        raise Refused(
+            f"{place}: {'a key is given twice; keep one' if twice else 'not valid YAML; mend it, or give another file'}"
+        ) from None
     except (RecursionError, TypeError, ValueError):
-        raise Refused(f"{where}: not a manifest") from None
+        raise Refused(f"{where}: not a manifest; give another file") from None
 
 
 def dump(document: dict[str, Any]) -> str:
