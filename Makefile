@@ -62,8 +62,9 @@ chart:  ## the Helm chart: schema, snapshots, kubeconform, kube-score, and again
 cluster:  ## bring the kind cluster up, or reuse it
 	@$(CLUSTER) up
 
-cluster-down:  ## remove the kind cluster
+cluster-down:  ## remove the kind cluster, and the one of install-test
 	@$(CLUSTER) down
+	@CLUSTER_NAME=$(INSTALL_CLUSTER) $(CLUSTER) down
 
 images:  ## the operator's and the API's image, an archive each
 	@for image in $(IMAGES); do $(CLUSTER) build-image $$image theazo-$$image:dev $(STATE)/$$image.tar; done
