@@ -37,10 +37,7 @@ FROM gcr.io/distroless/python3-debian13:nonroot AS base
 ENV PYTHONPATH=/app PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 USER 65532:65532
 EXPOSE 8080
-ARG SOURCE="" REVISION=""
 LABEL org.opencontainers.image.version="0.1.0" \
-      org.opencontainers.image.revision="$REVISION" \
-      org.opencontainers.image.source="$SOURCE" \
       org.opencontainers.image.licenses="Apache-2.0"
 
 FROM base AS operator

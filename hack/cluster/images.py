@@ -52,6 +52,11 @@ def revision() -> str:
         return ""
 
 
+def _labels() -> list[str]:
+    # Not as an argument of the Dockerfile: buildah takes a label from its cache without a look at what the argument is now.
+    return ["--label", f"org.opencontainers.image.revision={revision()}"]
+
+
 def build_offline(target: str, image: str, archive: Path) -> None:
     """Build with buildah, from base images made of Debian packages."""
     prereq.offline()
@@ -64,8 +69,7 @@ def build_offline(target: str, image: str, archive: Path) -> None:
         "--pull-never",
         "--target",
         target,
-        "--build-arg",
-        f"REVISION={revision()}",
+        *_labels(),
         "--volume",
         "/etc/ssl/certs:/etc/ssl/certs:ro",
     ]
@@ -84,8 +88,7 @@ def build(target: str, image: str, archive: Path) -> None:
     if way == "offline":
         build_offline(target, image, archive)
         return
-    labels = ["--build-arg", f"REVISION={revision()}"]
-    run([way, "build", "--target", target, *labels, "-t", image, "."], cwd=paths.REPO)
+    run([way, "build", "--target", target, *_labels(), "-t", image, "."], cwd=paths.REPO)
     save(way, image, archive)
 
 

@@ -57,8 +57,6 @@ def test_its_labels_tell_what_it_is(it: Built) -> None:
     assert labels["version"] == project["version"]
     assert labels["licenses"] == project["license"]
     assert labels["description"]
-    # Who publishes it says where it comes from: this repository doesn't know its own address.
-    assert "source" in labels
     assert labels["revision"].removesuffix("-dirty") == revision().removesuffix("-dirty")
 
 
