@@ -53,7 +53,7 @@ def revision() -> str:
 
 
 def _labels() -> list[str]:
-    # Not as an argument of the Dockerfile: buildah takes a label from its cache without a look at what the argument is now.
+    # Not as an argument of the Dockerfile: buildah takes a label from its cache whatever the argument is now.
     return ["--label", f"org.opencontainers.image.revision={revision()}"]
 
 
