@@ -1,8 +1,10 @@
 """An API server that does not answer, clients that go away, and what the cluster refuses: who is told what, when."""
 
 import asyncio
+import gc
 import socket
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -13,7 +15,9 @@ from tests.support.builders import NS
 from tests.support.fakekube import FakeKube
 from tests.support.restrig import USER, Reply, Rest
 from theazo import api_key, rules
-from theazo_operator.api import service
+from theazo.secret_value import SecretValue
+from theazo_operator.api import service, turns
+from theazo_operator.api.secrets import Secrets
 from theazo_operator.kube import resource as kind
 from theazo_operator.kube.errors import Outdated, Refused, Unavailable
 
@@ -329,6 +333,64 @@ def test_what_was_not_sent_when_its_client_went_away_is_never_sent(rest: Rest, m
     run(rest, scenario())
     assert rest.post(PATH, {"LATER": "1"}).status == 204
     assert names(rest) == ["BEFORE", "FIRST", "LATER"]
+
+
+class Values(dict[str, SecretValue]):
+    """Values that can be watched for being given up."""
+
+
+def test_nothing_of_a_request_is_kept_while_a_write_hangs_that_it_waited_for(
+    rest: Rest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else clients that come and go fill the memory with values, though few are there at once."""
+    rest.open()
+    rest.post(PATH, {"BEFORE": "1"})
+    stuck = Stuck(monkeypatch, "patch", kind.THEAZO_SECRETS)
+    kept: list[weakref.ref[Values]] = []
+    real = Secrets.set_values
+
+    async def set_values(self: Secrets, platform: str, session_id: str, values: Mapping[str, SecretValue]) -> None:
+        mine = Values(values)
+        kept.append(weakref.ref(mine))
+        await real(self, platform, session_id, mine)
+
+    monkeypatch.setattr(Secrets, "set_values", set_values)
+
+    async def scenario() -> None:
+        first = asyncio.create_task(post(rest, {"FIRST": "1"}))
+        await settle()
+        gone = asyncio.Event()
+        later = [asyncio.create_task(post(rest, {"LATER": "1"}, gone)) for _ in range(3)]
+        await settle()
+        gone.set()
+        assert [reply.outcome for reply in await asyncio.gather(*later)] == [GONE] * 3
+        later.clear()
+        gc.collect()
+        assert [ref() is None for ref in kept] == [False, True, True, True]
+        stuck.let_go.set()
+        await first
+
+    run(rest, scenario())
+
+
+def test_writes_of_requests_that_are_gone_leave_room_for_others(rest: Rest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "_AT_ONCE", 2)
+    ids = [rest.open(f"user-{number}")["id"] for number in range(6)]
+    stuck = Stuck(monkeypatch, "create", kind.THEAZO_SECRETS)
+
+    async def scenario() -> None:
+        for two in (ids[:2], ids[2:4], ids[4:]):
+            gone = asyncio.Event()
+            paths = [f"/v1/sessions/{each}/secrets" for each in two]
+            asked = [asyncio.create_task(ask(rest, "POST", path, {"A": "1"}, gone)) for path in paths]
+            await settle()
+            gone.set()
+            assert [reply.outcome for reply in await asyncio.gather(*asked)] == [GONE] * 2
+        assert stuck.waiting == 2
+        stuck.let_go.set()
+        await settle()
+
+    run(rest, scenario())
 
 
 def test_a_write_that_is_tried_again_leaves_out_who_went_away(rest: Rest, monkeypatch: pytest.MonkeyPatch) -> None:

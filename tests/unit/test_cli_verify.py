@@ -12,6 +12,7 @@ from tests.support.cli import KEY, KEYRING, Api, config_map, fake_cluster, theaz
 from tests.support.cli_files import ENTRY, SPECIMEN, written
 
 CANARY = "sk_live_c4n4ry"
+SOPS = "ENC[AES256_GCM,data:p673,iv:YY=,tag:UQ==,type:str]"
 STORED = "/apis/theazo.dev/v1alpha1/namespaces/acme/theazosecrets/demo"
 LATER = "2030-01-01T00:00:00Z"
 
@@ -82,14 +83,22 @@ def test_what_is_no_sealed_value_is_refused_and_not_shown(
     assert "c4n4ry" not in result.err
 
 
-def test_what_is_no_yaml_is_passed_over_unless_it_has_a_theazosecret(path: Path) -> None:
+def test_a_template_is_passed_over_unless_it_names_a_theazosecret(path: Path) -> None:
     # As in the folder of a chart, which the hook is given too.
-    template = "{{ if .Values.a }}\napiVersion: v1\nkind: Secret\n# beside TheazoSecrets\n{{ end }}\n"
+    template = "{{ if .Values.a }}\napiVersion: v1\nkind: Secret\n{{ end }}\n"
     path.write_text(template)
     assert theazo("verify", path, "--quiet").__dict__ == {"code": 0, "out": "", "err": ""}
     path.write_text(template.replace("Secret\n", "TheazoSecret\n"))
     result = theazo("verify", path, "--quiet")
     assert (result.code, result.err.startswith(f"error: {path}")) == (1, True)
+
+
+@pytest.mark.parametrize("kind", ["Secret", "SecretList", "!!str TheazoSecret", '"Secret"'])
+def test_what_may_hold_values_and_can_not_be_read_is_refused(path: Path, kind: str) -> None:
+    path.write_text(f"apiVersion: v1\nkind: {kind}\nstringData:\n  A: {CANARY}\n  A: {CANARY}\n")
+    result = theazo("verify", path, "--quiet")
+    assert (result.code, result.err.startswith(f"error: {path}")) == (1, True)
+    assert "c4n4ry" not in result.err
 
 
 def secret(**fields: Any) -> str:
@@ -102,9 +111,10 @@ def secret(**fields: Any) -> str:
         {"data": {"A": CANARY, "B": "${B}", "C": ""}},
         {"stringData": {"A": CANARY}},
         {"stringData": {"A": f"${{A:-{CANARY}}}"}},
-        {"data": {"A": CANARY, "B": "ENC[AES256_GCM,data:x]"}, "sops": {"mac": "x"}},
+        {"data": {"A": CANARY, "B": SOPS}, "sops": {"mac": "x"}},
+        {"stringData": {"A": f"ENC[{CANARY}]"}},
     ],
-    ids=["data", "stringData", "default", "beside-sops"],
+    ids=["data", "stringData", "default", "beside-sops", "as-if-by-sops"],
 )
 def test_a_secret_with_values_is_refused_and_they_are_not_shown(path: Path, fields: dict[str, Any]) -> None:
     path.write_text(secret(**fields))
@@ -118,7 +128,7 @@ def test_a_secret_with_values_is_refused_and_they_are_not_shown(path: Path, fiel
 @pytest.mark.parametrize(
     "fields",
     [
-        {"data": {"A": "ENC[AES256_GCM,data:x,type:str]"}, "sops": {"mac": "x"}},
+        {"data": {"A": SOPS}, "sops": {"mac": "x"}},
         {"stringData": {"A": "${A}"}},
         {"data": ""},
     ],
@@ -127,6 +137,12 @@ def test_a_secret_with_values_is_refused_and_they_are_not_shown(path: Path, fiel
 def test_a_secret_without_readable_values_is_not(path: Path, fields: dict[str, Any]) -> None:
     path.write_text(secret(**fields))
     assert theazo("verify", path, "--quiet").__dict__ == {"code": 0, "out": "", "err": ""}
+
+
+def test_a_list_of_secrets_is_looked_into(path: Path) -> None:
+    items = [{"metadata": {"name": "a"}, "stringData": {"A": CANARY}}]
+    path.write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "SecretList", "items": items}))
+    assert f"error: {path}: entry A of a Secret" in theazo("verify", path).err
 
 
 def test_a_list_is_looked_into(path: Path) -> None:

@@ -8,8 +8,8 @@ from weakref import WeakValueDictionary
 
 from theazo_operator.api.problems import TOO_MANY_REQUESTS, Problem
 
-# Of the 64 connections to the API server; 32 of these may be following new agents.
-_AT_ONCE = 48
+# Of the 64 connections to the API server; 16 more may write what nobody waits for any more.
+_AT_ONCE = 40
 _PRESENT = 250  # of the 1000 connections that the service has
 _RETRY_SECONDS = 3  # by then some are through
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
@@ -22,7 +22,8 @@ async def present(receive: Receive, deadline: asyncio.Timeout) -> AsyncIterator[
         while (await receive())["type"] != "http.disconnect":
             pass
         gone = True
-        deadline.reschedule(asyncio.get_running_loop().time())
+        with suppress(RuntimeError):  # it is over at this very moment
+            deadline.reschedule(asyncio.get_running_loop().time())
 
     listening = asyncio.create_task(listen())
     try:

@@ -138,6 +138,8 @@ class Secrets:
         session, body = await asyncio.gather(find(key.namespace, key.name), self.stored(key))
         changes: dict[Waiting[Prepare], Change] = {}
         for each in together:
+            if each.over:  # gone while the reads took their time
+                continue
             try:
                 changes[each] = await each.wanted(session)
             except Exception as error:  # noqa: BLE001 - one's fault is not the others'

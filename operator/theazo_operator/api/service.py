@@ -39,7 +39,10 @@ _ELSEWHERE = "other"
 _SECONDS = 25
 _BODY_SECONDS = 15
 _GONE = 499  # in log and metrics, where the client went away before there was an answer
-_TOO_SLOW = "the cluster did not answer in time; what was asked for may be done, and it is safe to try again"
+_TOO_SLOW = (
+    "the cluster did not answer in time, and what was asked for may be done; it is safe to try again, but for making "
+    "an agent without an Idempotency-Key: look at the session's agents first"
+)
 Probe = Callable[[], Awaitable[str | None]]
 
 

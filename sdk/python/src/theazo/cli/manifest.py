@@ -24,7 +24,9 @@ _MAX_FILE = 4 * 1024 * 1024
 
 # On a line of its own, behind a bare key, or behind a field of an entry, which never holds a #.
 _COMMENT = re.compile(r"^[ \t]*(?:#|[\w.-]+:[ \t]+#|(?:ciphertext|createdAt|updatedAt):.*[ \t]#)", re.MULTILINE)
-_NAMES_KIND = re.compile(rf"\bkind\b\W+{KIND}\b")
+# Of files that aren't YAML as they are. Helm makes YAML of a chart's templates, and the values come from elsewhere.
+_SECRETS = re.compile(r"\bkind\b.{0,20}\bSecret(List)?\b")
+_TEMPLATE = re.compile(r"\{\{.*\}\}", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,8 @@ def documents_in(path: Path) -> list[dict[str, Any]]:
     """Every object in a file of manifests, of whatever kind.
 
     Raises:
-        Refused: if the file can't be read, or isn't YAML and yet names TheazoSecrets.
+        Refused: if the file can't be read, or isn't YAML and may hold values: it names TheazoSecrets, or Secrets and
+            is no template.
     """
     try:
         _, text = _content(path)
@@ -111,16 +114,21 @@ def documents_in(path: Path) -> list[dict[str, Any]]:
     try:
         documents = yaml_text.load(text, str(path))
     except Refused:
-        if _NAMES_KIND.search(text):
+        if KIND in text or (_SECRETS.search(text) and not _TEMPLATE.search(text)):
             raise
-        return []  # a chart's template, perhaps
+        return []
     return [each for document in documents for each in _objects(document)]
 
 
 def _objects(document: object) -> list[dict[str, Any]]:
-    if isinstance(document, dict) and document.get("kind") == "List" and isinstance(document.get("items"), list):
-        return [each for each in document["items"] if isinstance(each, dict)]
-    return [document] if isinstance(document, dict) else []
+    if not isinstance(document, dict):
+        return []
+    listed, items = str(document.get("kind")).endswith("List"), document.get("items")
+    if not listed or not isinstance(items, list):
+        return [document]
+    # Objects of a SecretList need not say their kind again.
+    kind = {"apiVersion": document.get("apiVersion"), "kind": str(document["kind"]).removesuffix("List")}
+    return [kind | each for each in items if isinstance(each, dict)]
 
 
 def of_document(document: dict[str, Any], where: str) -> Manifest:

@@ -30,7 +30,7 @@ Examples:
 """
 
 # Filled in later, by Flux for example; or encrypted by SOPS.
-_NO_PLAINTEXT = re.compile(r"\$\{\w+\}|ENC\[[^\[\]]*\]")
+_NO_PLAINTEXT = re.compile(r"\$\{\w+\}|ENC\[AES256_GCM,data:[^\[\]]*,iv:[^\[\]]*,tag:[^\[\]]*,type:\w+\]")
 
 app = App(name="verify", help_epilogue=EXAMPLES)
 
@@ -64,7 +64,7 @@ def verify(
     which key, how old, how many bytes long. Refuses what is no sealed value and where
     no value belongs, and never shows it: it may be a plaintext. A core Secret with
     values is refused too, unless SOPS encrypted them. Other kinds of objects in the files
-    are passed over.
+    are passed over, and so are templates of a chart that names no TheazoSecret.
 
     Whether an entry was sealed for this session and name, only the operator can tell:
     it says so in the status of the TheazoSecret.
