@@ -44,6 +44,18 @@ def test_every_object_is_known_as_the_releases(variant: Any) -> None:
         assert item["metadata"]["labels"]["app.kubernetes.io/part-of"] == "theazo", item["metadata"]
 
 
+def test_only_the_api_goes_through_the_ingress() -> None:
+    """Neither metrics nor probes: these ask for no key."""
+    ingress = named(
+        render({"api": {"ingress": {"enabled": True, "hosts": ["a.example.com"]}}}), "Ingress", "theazo-api"
+    )
+    (rule,) = ingress["spec"]["rules"]
+    assert {(each["path"], each["pathType"]) for each in rule["http"]["paths"]} == {
+        ("/v1/", "Prefix"),
+        ("/openapi.json", "Exact"),
+    }
+
+
 def test_platforms_are_made_labelled_kept_and_bound() -> None:
     objects = render({"platforms": ["acme", "globex"]})
     for name in ("acme", "globex"):
