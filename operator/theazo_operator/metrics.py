@@ -5,6 +5,8 @@ No label ever holds the name of a secret, of an object, or the text of an error.
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from theazo_operator.reasons import Reason
+
 registry = CollectorRegistry(auto_describe=True)
 
 _RECONCILES = Counter(
@@ -19,6 +21,9 @@ _ERRORS = Counter(
     ["controller"],
     registry=registry,
 )
+# There from the start, as other series that alerts look at: a rate sees no first one of a series that it begins.
+for _controller in ("theazoagent", "theazosession", "theazosecret", "platform"):
+    _ERRORS.labels(_controller)
 _SECONDS = Histogram(
     "controller_runtime_reconcile_time_seconds",
     "Length of a reconciliation.",
@@ -32,6 +37,9 @@ _OPENINGS = Counter(
     ["purpose", "result"],
     registry=registry,
 )
+for _purpose in ("agent", "verify"):
+    for _result in (Reason.MALFORMED_ENVELOPE, Reason.UNKNOWN_KEY, Reason.CANNOT_OPEN, Reason.INVALID_VALUE):
+        _OPENINGS.labels(_purpose, _result.value)
 POD_SECRETS = Gauge("theazo_pod_secrets", "Pod-scoped Secrets that live now, by the record.", registry=registry)
 WATCH_AGE = Gauge(
     "theazo_watch_age_seconds",
@@ -75,6 +83,8 @@ _AUTHENTICATION_FAILURES = Counter(
     ["reason"],
     registry=api_registry,
 )
+for _reason in ("missing", "malformed", "unknown"):
+    _AUTHENTICATION_FAILURES.labels(_reason)
 _CONFLICTS = Counter(
     "theazo_api_conflicts",
     "Writes of a session's secrets that were tried again, since somebody else wrote in between.",
