@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Generic, TypeVar
 
 from theazo_operator import metrics
-from theazo_operator.kube.errors import KubeError, Refused
+from theazo_operator.kube.errors import KubeError
 from theazo_operator.logs import where
 
 log = logging.getLogger(__name__)
@@ -152,7 +152,7 @@ class Workqueue(Generic[K]):
             self._held.add(key)
             self._wake(key, self._next_delay(key, _LAST_BACK_OFF))
         except KubeError as error:
-            longest = _LAST_BACK_OFF if isinstance(error, Refused) else _LAST_RETRY
+            longest = _LAST_BACK_OFF if error.costly else _LAST_RETRY
             self._wake(key, self._next_delay(key, longest))
             log.warning("request failed, trying again", extra={**context, "error": str(error)})
         except Exception as error:  # noqa: BLE001 - no object, whatever is in it, may stop the others

@@ -76,7 +76,7 @@ def test_a_slow_webhook_of_one_platform_delays_no_other(stage: Stage, other_stag
         for i in range(120):
             stage.start(f"slow{i}", compute=nowhere)
         a_good_one_is_served(other_stage, nowhere)
-        stage.agent_is("slow0", "SandboxRefused", "Failed")
+        stage.agent_is("slow0", "SandboxRefused", "InProgress")
         for i in range(120):
             stage.api.delete(path(AGENT, stage.name, f"slow{i}")).ok()
 

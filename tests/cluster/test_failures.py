@@ -219,6 +219,7 @@ def test_a_webhook_that_nobody_serves(stage: Stage, nowhere: str) -> None:
     """What it answers is an error of the API server's, as often as it is asked; no Secret waits for the next time."""
     stage.open()
     stage.set({"KEY": "value"})
+    stage.is_now("TheazoSecret", "alice", "AllEntriesOpen", "Current")  # it too is asked for, but not by its agent
     audit = Audit()
 
     def asked() -> list[str]:
@@ -226,13 +227,13 @@ def test_a_webhook_that_nobody_serves(stage: Stage, nowhere: str) -> None:
 
     with webhook(stage, service={"namespace": stage.name, "name": "nobody"}):
         stage.start("a", ["KEY"], compute=nowhere)
-        status = stage.agent_is("a", "SandboxRefused", "Failed")
+        status = stage.agent_is("a", "SandboxRefused", "InProgress")
         message = find(status, "Ready")["message"]
         assert f'500 InternalError: Internal error occurred: failed calling webhook "{stage.name}.ex' in message
         assert message.endswith(f"or run `theazo platforms add {stage.name}` for missing rights")
         assert "firstObservedTime" in status
-        wait_until("it was tried often", lambda: len(asked()) >= 20)
-        attempt = ["get theazosecrets 200", "create secrets 201", "create pods 500", "deletecollection secrets 200"]
-        assert asked()[:20] == attempt * 5
+        wait_until("it was tried often", lambda: len(asked()) >= 25)
+        made = ["get theazosecrets 200", "create secrets 201", "create pods 500"]
+        assert asked()[:25] == [*made, "get pods 404", "deletecollection secrets 200"] * 5
     stage.pod_of("a")
     assert len(stage.values()) == 1

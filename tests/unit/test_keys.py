@@ -295,6 +295,42 @@ def test_a_key_of_nobody_is_not_replaced(caplog: pytest.LogCaptureFixture) -> No
     assert "restore the Secret theazo-master-key" in record.__dict__["error"]
 
 
+@pytest.mark.parametrize("made", [True, False], ids=["made", "seen"])
+def test_a_key_that_somebody_put_in_place_of_ours_is_replaced(*, made: bool, caplog: pytest.LogCaptureFixture) -> None:
+    """Authors would seal to it, and only who put it there could open that."""
+
+    @aio
+    async def scenario() -> None:
+        kube = FakeKube()
+        keyring = Keyring({1: ONE})
+        controller = PlatformController(kube, settings(), keyring)
+        if not made:
+            await publish(kube, keyring)
+        await controller.publish(Key("", "acme"))
+        [good] = kube.all(kind.CONFIG_MAPS)
+        theirs = Keyring({1: TWO}).public_key("acme")
+        swapped = {**good["data"], "keyId": theirs.key_id, "publicKey": theirs.to_base64()}
+        kube.put(kind.CONFIG_MAPS, {**good, "data": swapped})
+        await controller.publish(Key("", "acme"))
+        [now] = kube.all(kind.CONFIG_MAPS)
+        assert now["data"] == good["data"]
+
+    scenario()
+    [record] = [each for each in caplog.records if each.levelname == "ERROR"]
+    assert record.__dict__["platform"] == "acme"
+    assert "somebody else changed the key" in record.__dict__["error"]
+
+
+@aio
+async def test_what_somebody_added_to_a_published_key_is_left_alone() -> None:
+    kube = FakeKube()
+    keyring = Keyring({1: ONE})
+    await publish(kube, keyring)
+    [good] = kube.all(kind.CONFIG_MAPS)
+    kube.put(kind.CONFIG_MAPS, {**good, "data": {**good["data"], "theirs": "x"}})
+    assert await publish(kube, keyring) == LOOK
+
+
 @aio
 async def test_a_key_that_could_not_be_published_is_tried_again() -> None:
     kube = FakeKube()

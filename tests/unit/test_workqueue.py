@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from tests.support.aio import aio, settle, soon
-from theazo_operator.kube.errors import Refused, Unavailable
+from theazo_operator.kube.errors import Outdated, Refused, Unavailable
 from theazo_operator.workqueue import BackOff, Workqueue
 
 CANARY = "canary-5up3r-s3cr3t"
@@ -215,6 +215,7 @@ async def test_a_time_that_has_come_already_is_now() -> None:
 
 
 FAILURE = Unavailable("GET", "pods", 503, "ServiceUnavailable")
+WEBHOOK = Unavailable("POST", "pods", 500, "InternalError")
 
 
 @pytest.mark.parametrize(
@@ -222,10 +223,13 @@ FAILURE = Unavailable("GET", "pods", 503, "ServiceUnavailable")
     [
         (FAILURE, [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5, 5]),
         (Refused("GET", "pods", 403, "Forbidden"), [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 60, 60]),
+        (WEBHOOK, [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 60, 60]),
+        (Unavailable("POST", "pods", 429, "TooManyRequests"), [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5, 5]),
+        (Outdated("POST", "pods", 409, "Conflict"), [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5, 5]),
         (BackOff(), [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 60, 60]),
         (ValueError(CANARY), [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 60, 60]),
     ],
-    ids=["request failed", "request refused", "backs off", "unforeseen"],
+    ids=["request failed", "request refused", "webhook away", "too many", "conflict", "backs off", "unforeseen"],
 )
 def test_what_fails_is_tried_again_later_each_time(failure: Exception, delays: list[float]) -> None:
     @aio
@@ -294,16 +298,20 @@ async def test_an_event_during_work_that_then_backs_off_does_not_shorten_it_eith
         assert queue.has_timer("a")
 
 
-@aio
-async def test_an_event_after_a_failed_request_is_worked_on_at_once() -> None:
-    job = Job(FAILURE)
-    async with started(Queue(job)) as queue:
-        queue.add("a")
-        await settle()
-        queue.add("a")
-        await settle()
-        assert not queue.has_timer("a")
-    assert job.begun == ["a", "a"]
+@pytest.mark.parametrize("failure", [FAILURE, WEBHOOK], ids=["soon", "ever later"])
+def test_an_event_after_a_failed_request_is_worked_on_at_once(failure: Exception) -> None:
+    @aio
+    async def scenario() -> None:
+        job = Job(failure)
+        async with started(Queue(job)) as queue:
+            queue.add("a")
+            await settle()
+            queue.add("a")
+            await settle()
+            assert not queue.has_timer("a")
+        assert job.begun == ["a", "a"]
+
+    scenario()
 
 
 @pytest.mark.parametrize(

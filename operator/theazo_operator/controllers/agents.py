@@ -2,7 +2,7 @@
 
 observe   the caches, and after a broken attempt what it left behind
 act       make the sandbox (controllers/sandboxes.py), or delete what the plan says
-record    one PATCH of the status, and none where nothing changed; also of what the API server refuses for long
+record    one PATCH of the status, and none where nothing changed; also of what the API server refuses
 """
 
 import logging
@@ -61,7 +61,7 @@ class AgentController:
 
         Raises:
             BackOff: the API server refuses what the sandbox needs; the status says so.
-            KubeError: a request failed; nothing is lost by trying again.
+            KubeError: a request failed; nothing is lost by trying again. The status says so where there is no sandbox.
         """
         agent = self._world.agents.get(key)
         if agent is None:
@@ -79,10 +79,14 @@ class AgentController:
             decided = await self._decide(seen)
             await self._delete(agent, decided)
         except KubeError as error:
-            if not error.lasting or agent.finished:
-                raise
-            decided = refused(seen, str(error), lasting=True)
-        await self._record_plan(seen, decided)
+            if not error.answered or agent.finished or "podUID" in agent.status:
+                raise  # a sandbox is as well as it was, whatever was to be done about it
+            decided = refused(seen, str(error), lasting=error.lasting)
+            await self._record_plan(seen, decided)
+            if not decided.back_off:
+                raise  # what may pass by itself is not waited for, nor is an event ignored
+        else:
+            await self._record_plan(seen, decided)
         if decided.back_off:
             raise BackOff
         if decided.status is not None and decided.status["phase"] in FINISHED_PHASES and not agent.finished:

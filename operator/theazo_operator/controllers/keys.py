@@ -143,6 +143,7 @@ class PlatformController:
         self._kube = kube
         self._settings = settings
         self._keyring = keyring
+        self._ours: set[str] = set()  # platforms whose published key this process has seen or made as it should be
 
     async def publish(self, key: Key) -> timedelta:
         """Publish the active public key of a platform, unless it is published as it should be; say when to look again.
@@ -159,10 +160,15 @@ class PlatformController:
         except NotFound:
             found = {"metadata": {}}
         there = found.get("data") or {}
-        if there == data and labels.items() <= (found["metadata"].get("labels") or {}).items():
+        if data.items() <= there.items() and labels.items() <= (found["metadata"].get("labels") or {}).items():
+            self._ours.add(key.name)
             return _LOOK_AGAIN
         key_id = there.get("keyId")
-        if key_id is not None and not _opens(self._keyring, key.name, key_id):
+        foreign = key_id is not None and not _opens(self._keyring, key.name, key_id)
+        if foreign and key.name in self._ours:
+            says = "somebody else changed the key published: ours is published again; who seals needs it anew"
+            log.error("a sealing key was changed", extra={"platform": key.name, "error": says})
+        elif foreign:
             # As at the start: what was sealed to it would be lost for good once nobody knows that there was such a key.
             says = f"the key published belongs to none of the master keys here: {_restore(self._settings)}"
             log.error("left a sealing key as it is", extra={"platform": key.name, "error": says})
@@ -170,5 +176,6 @@ class PlatformController:
         metadata = {"name": name, "namespace": namespace, "labels": labels}
         body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
         await self._kube.apply(kind.CONFIG_MAPS, namespace, name, body)
+        self._ours.add(key.name)
         log.info("published a sealing key", extra={"platform": key.name, "key_id": public.key_id})
         return _LOOK_AGAIN

@@ -2,7 +2,7 @@
 
 create     GET TheazoSecret → open what is declared → POST Secret → POST Pod
 meet       409: a Pod of ours whose creation we did not hear of, or somebody else's
-give up    any other answer: deletecollection of the agent's Secrets, and a status that says why
+give up    any other answer: deletecollection of the agent's Secrets; after a 5xx as in "clear up", since it may be done
 clear up   GET Pod → deletecollection of the agent's Secrets, but for the one that its Pod uses
 """
 
@@ -18,7 +18,7 @@ from theazo_operator.kube.errors import Exists, KubeError, NotFound, Outdated, R
 from theazo_operator.opening import Keyring
 from theazo_operator.reasons import Reason
 from theazo_operator.reconcile import progress
-from theazo_operator.reconcile.agent import NOTHING, Observed, Plan, plan, refused, wait
+from theazo_operator.reconcile.agent import NOTHING, Observed, Plan, plan, wait
 from theazo_operator.reconcile.sandbox import build
 from theazo_operator.reconcile.secrets import Refusal, Resolved, resolve
 from theazo_operator.resources.agent import Agent, AgentSpec
@@ -27,6 +27,7 @@ from theazo_operator.resources.sandbox import SandboxPod
 from theazo_operator.resources.session import Session, TheazoSecret
 
 _SECRET_PREFIX = "thz-"  # noqa: S105 - a prefix of names
+_NO_ANSWER = 0  # found out here: nothing that an agent's status should tell of
 _RANDOM_BYTES = 17  # 130 bits: nobody can make the name first
 
 
@@ -43,7 +44,8 @@ class Sandboxes:
         """Make Secret and Pod, or find out why there are none; the plan says what to record.
 
         Raises:
-            KubeError: a request failed. One without an answer may have landed: the attempt counts as broken off.
+            KubeError: a request failed. Without an answer it may have landed: the attempt counts as broken off.
+                After an answer no Secret is left.
         """
         agent, spec, session, compute = seen.agent, seen.agent.spec, seen.session, seen.compute
         if spec is None or session is None or compute is None:
@@ -61,9 +63,9 @@ class Sandboxes:
         try:
             if sandbox.secret is not None:
                 await self._kube.create(kind.SECRETS, namespace, sandbox.secret.to_json())
-        except Refused as error:
+        except Refused:
             self.attempts.cleared_up(agent.meta.uid, landing=False)  # there is nothing to delete, nor a right perhaps
-            return refused(seen, str(error), lasting=True)
+            raise
         except KubeError as error:
             return await self._give_up(seen, error)
         try:
@@ -91,7 +93,7 @@ class Sandboxes:
         """
         if self.attempts.starves(agent, pod):
             await self.delete_pod(pod)
-            raise Outdated("POST", kind.PODS.plural, 409, "PodFromBrokenAttempt")
+            raise Outdated("POST", kind.PODS.plural, _NO_ANSWER, "PodFromBrokenAttempt")
 
     async def delete_secrets(self, agent: Agent, *, keep: str | None) -> None:
         """Delete the agent's Secrets by their label, unseen, all but one."""
@@ -133,9 +135,9 @@ class Sandboxes:
         agent = seen.agent
         pod = await self.get_pod(agent)
         if pod is None or pod.agent_uid != agent.meta.uid:
-            await self._delete_all(agent, landing=False)
+            await self._delete_all(agent)
         if pod is None:
-            raise Outdated("POST", kind.PODS.plural, 409, "PodGoneMeanwhile")
+            raise Outdated("POST", kind.PODS.plural, _NO_ANSWER, "PodGoneMeanwhile")
         if pod.agent_uid != agent.meta.uid:
             message = f"a Pod {agent.pod_name} that is not this agent's has its Pod's name: delete that Pod"
             return Plan(status=progress.stuck(agent, seen.now, Reason.NAME_TAKEN, message), back_off=True)
@@ -145,14 +147,19 @@ class Sandboxes:
         return plan(replace(seen, pod=pod))
 
     async def _give_up(self, seen: Observed, error: KubeError) -> Plan:
-        """Leave no Secret of an attempt that the API server answered with an error, and say what it said."""
-        if not error.answered:
-            raise error
-        # After a 5xx it may have been done all the same, or be done yet: etcd's time-outs are answered so.
-        await self._delete_all(seen.agent, landing=isinstance(error, Unavailable))
-        return refused(seen, str(error), lasting=error.lasting)
+        """Leave no Secret of an attempt that the API server answered with an error, but that of a Pod that is there."""
+        agent = seen.agent
+        if isinstance(error, Unavailable) and error.answered:
+            # It may have been done all the same, or be done yet: etcd's time-outs are answered so.
+            pod = await self.clear_up(agent)
+            if pod is not None and pod.agent_uid == agent.meta.uid:
+                await self.remove_starving(agent, pod)
+                return plan(replace(seen, pod=pod))
+        elif error.answered:
+            await self._delete_all(agent)
+        raise error
 
-    async def _delete_all(self, agent: Agent, *, landing: bool) -> None:
-        """Delete what the attempt made."""
+    async def _delete_all(self, agent: Agent) -> None:
+        """Delete what the attempt made; nothing of it is under way."""
         await self.delete_secrets(agent, keep=None)
-        self.attempts.cleared_up(agent.meta.uid, landing=landing)
+        self.attempts.cleared_up(agent.meta.uid, landing=False)

@@ -18,6 +18,7 @@ class KubeError(Exception):
 
     def __init__(self, verb: str, resource: str, status: int, reason: str, message: str = "") -> None:
         super().__init__(f"{verb} {resource}: {status} {reason}{': ' if message else ''}{message}")
+        self.verb = verb
         self.status = status
         self.reason = reason
         self.message = message
@@ -29,8 +30,16 @@ class KubeError(Exception):
 
     @property
     def lasting(self) -> bool:
-        """Whether it fails until somebody changes something. 500 is what an admission webhook gives that is away."""
-        return isinstance(self, Refused | NotFound) or self.status == 500  # noqa: PLR2004 - HTTP
+        """Whether it fails until somebody changes something."""
+        return isinstance(self, Refused | NotFound)
+
+    @property
+    def costly(self) -> bool:
+        """Whether to try again ever later: what lasts, and a 5xx to a POST, which is mostly a webhook that is away.
+
+        Each try makes and deletes a Secret, and such a webhook may take its whole time-out while that Secret lives.
+        """
+        return isinstance(self, Refused) or (self.verb == "POST" and self.status >= 500)  # noqa: PLR2004 - HTTP
 
 
 class NotFound(KubeError):

@@ -167,27 +167,31 @@ def _start(seen: Observed, spec: AgentSpec) -> Plan:
 
 def wait(agent: Agent, now: datetime, reason: Reason, message: str) -> Plan:
     """Wait for what is missing; stalled after `secretsDeadlineSeconds`, and going on as soon as it is there."""
-    limit = agent.spec.secrets_deadline_seconds if agent.spec else 0
     first_seen = agent.status.get("firstObservedTime")
-    left = (parse_time(first_seen) if first_seen else now) + seconds(limit) - now
+    left = _patience(agent, parse_time(first_seen) if first_seen else now) - now
     overdue = left <= timedelta(0)
     health = Health.STUCK if overdue else Health.WORKING
     return Plan(status=progress.pending(agent, now, health, reason, message), wake_after=None if overdue else left)
 
 
 def refused(seen: Observed, answer: str, *, lasting: bool) -> Plan:
-    """The API server answers a request with an error: say so, and try again, later each time.
+    """The API server answers a request for an agent without a sandbox with an error: say so.
 
     Args:
         seen: what was observed.
         answer: the request and what the API server said to it.
-        lasting: somebody must act; otherwise that is said after `secretsDeadlineSeconds` only.
+        lasting: somebody must act; otherwise that is said once it has been refused for `secretsDeadlineSeconds`.
     """
     agent, what_helps = seen.agent, remedies.refused(seen.agent.meta.key.namespace)
     message = f"the API server refused the sandbox, it is tried again: {answer}; {what_helps}"
-    if lasting:
-        return Plan(status=progress.refused(agent, seen.now, message), back_off=True)
-    return replace(wait(agent, seen.now, Reason.SANDBOX_REFUSED, message), back_off=True)
+    overdue = _patience(agent, progress.refused_since(agent, seen.now)) <= seen.now
+    health = Health.STUCK if lasting or overdue else Health.WORKING
+    return Plan(status=progress.refused(agent, seen.now, health, message), back_off=lasting)
+
+
+def _patience(agent: Agent, since: datetime) -> datetime:
+    """When waiting that began then has become a stall."""
+    return since + seconds(agent.spec.secrets_deadline_seconds if agent.spec else 0)
 
 
 def remember_session(status: dict[str, Any], session: Session | None) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from theazo_operator.reasons import Reason
 from theazo_operator.resources.agent import Agent
 from theazo_operator.resources.conditions import Condition, Health, find, merge, recall, verdict
-from theazo_operator.resources.meta import format_time
+from theazo_operator.resources.meta import format_time, parse_time
 from theazo_operator.resources.sandbox import SandboxPod
 
 # Kept from one status to the next, whatever is said later: who edits a Pod's annotation changes no record.
@@ -58,13 +58,20 @@ def stuck(agent: Agent, now: datetime, reason: Reason, message: str) -> dict[str
     return pending(agent, now, Health.STUCK, reason, message)
 
 
-def refused(agent: Agent, now: datetime, message: str) -> dict[str, Any]:
-    """The API server refuses what the sandbox needs; what was reached before stays on record."""
-    if "podUID" not in agent.status:
-        return stuck(agent, now, Reason.SANDBOX_REFUSED, message)
-    milestones = recall(agent.status, "SecretsResolved", "SandboxCreated")
-    conditions = [*milestones, *verdict(Health.STUCK, Reason.SANDBOX_REFUSED, message)]
-    return _status(agent, now, agent.status.get("phase", "Pending"), conditions)
+def refused_since(agent: Agent, now: datetime) -> datetime:
+    """When the API server began to refuse the sandbox."""
+    row = condition(agent, "SandboxCreated") or {}
+    return parse_time(row["lastTransitionTime"]) if row.get("reason") == Reason.SANDBOX_REFUSED.value else now
+
+
+def refused(agent: Agent, now: datetime, health: Health, message: str) -> dict[str, Any]:
+    """The API server refuses what the sandbox needs; `lastTransitionTime` of SandboxCreated says since when."""
+    status = pending(agent, now, health, Reason.SANDBOX_REFUSED, message)
+    since = format_time(refused_since(agent, now))  # not since it was False for another reason
+    for row in status["conditions"]:
+        if row["type"] == "SandboxCreated":
+            row["lastTransitionTime"] = since
+    return status
 
 
 def starting(agent: Agent, pod: SandboxPod, now: datetime) -> dict[str, Any]:

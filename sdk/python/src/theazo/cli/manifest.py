@@ -117,18 +117,7 @@ def documents_in(path: Path) -> list[dict[str, Any]]:
         if KIND in text or (_SECRETS.search(text) and not _TEMPLATE.search(text)):
             raise
         return []
-    return [each for document in documents for each in _objects(document)]
-
-
-def _objects(document: object) -> list[dict[str, Any]]:
-    if not isinstance(document, dict):
-        return []
-    listed, items = str(document.get("kind")).endswith("List"), document.get("items")
-    if not listed or not isinstance(items, list):
-        return [document]
-    # Objects of a SecretList need not say their kind again.
-    kind = {"apiVersion": document.get("apiVersion"), "kind": str(document["kind"]).removesuffix("List")}
-    return [kind | each for each in items if isinstance(each, dict)]
+    return [each for document in documents for each in yaml_text.objects(document)]
 
 
 def of_document(document: dict[str, Any], where: str) -> Manifest:

@@ -59,3 +59,15 @@ def load(text: str, where: str) -> list[Any]:
 def dump(document: dict[str, Any]) -> str:
     """One document, keys in their order, each text in one line however long."""
     return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=float("inf"))
+
+
+def objects(document: object) -> list[dict[str, Any]]:
+    """The objects of a document: itself, or what a List holds."""
+    if not isinstance(document, dict):
+        return []
+    listed, items = str(document.get("kind")).endswith("List"), document.get("items")
+    if not listed or not isinstance(items, list):
+        return [document]
+    # Objects of a SecretList need not say their kind again.
+    kind = {"apiVersion": document.get("apiVersion"), "kind": str(document["kind"]).removesuffix("List")}
+    return [kind | each for each in items if isinstance(each, dict)]
