@@ -1,7 +1,6 @@
 """Whatever is deleted first, and whether or not the operator still runs, nothing is left half deleted."""
 
 from collections.abc import Callable, Iterator
-from itertools import permutations
 
 import pytest
 
@@ -90,12 +89,13 @@ STEPS: dict[str, Callable[[Kubectl, Stage], None]] = {
     "kinds": delete_kinds,
     "home": delete_home,
 }
-#: Where its namespace is deleted first, the operator is stopped by that.
+#: Each step comes first once, and before and after each other. Deleting its namespace first stops the operator by itself.
 CASES = [
-    (order, operator)
-    for order in permutations(STEPS)
-    for operator in ("running", "stopped")
-    if (order[0], operator) != ("home", "stopped")
+    (("platform", "kinds", "home"), "running"),
+    (("platform", "kinds", "home"), "stopped"),
+    (("kinds", "home", "platform"), "running"),
+    (("kinds", "home", "platform"), "stopped"),
+    (("home", "platform", "kinds"), "running"),
 ]
 
 
