@@ -89,7 +89,7 @@ STEPS: dict[str, Callable[[Kubectl, Stage], None]] = {
     "kinds": delete_kinds,
     "home": delete_home,
 }
-#: Each step comes first once, and before and after each other. Deleting its namespace first stops the operator by itself.
+#: Each step comes first once, and before and after each other. Deleting its namespace stops the operator by itself.
 CASES = [
     (("platform", "kinds", "home"), "running"),
     (("platform", "kinds", "home"), "stopped"),
