@@ -19,6 +19,9 @@ WAITING = ("--wait", "--timeout", "3m")
 IMAGES: Mapping[str, Any] = {"operator": {"image": {"tag": "dev"}}, "api": {"image": {"tag": "dev"}}}
 #: How the name of a cluster ends that is for these tests and nothing else.
 OWN = "-install"
+#: Seconds that Kubernetes' garbage collector may take. It learns of a new kind by looking every half minute, and looks
+#: at an owner of a kind that it did not know, or knows no more, again later each time.
+COLLECTED = 240.0
 KINDS = ("theazosessions.theazo.dev", "theazosecrets.theazo.dev", "theazoagents.theazo.dev")
 #: What Kubernetes and kind make themselves.
 _OTHERS = {"default", "kube-node-lease", "kube-public", "kube-system", "local-path-storage"}

@@ -11,6 +11,7 @@ import pytest
 
 from tests.install.support import (
     CHART,
+    COLLECTED,
     HERE,
     IMAGES,
     IN_HOME,
@@ -194,7 +195,7 @@ def test_removing_the_release_leaves_what_is_the_users(before: Before, tenant: T
 def test_without_an_operator_a_deleted_agent_takes_its_pod_with_it(tenant: Tenant, api: Api) -> None:
     pod = tenant.stage.status("after-upgrade")["podName"]
     api.delete(path("TheazoAgent", PLATFORM, "after-upgrade")).ok()
-    tenant.stage.gone(("TheazoAgent", "after-upgrade"), ("Pod", pod))
+    tenant.stage.gone(("TheazoAgent", "after-upgrade"), ("Pod", pod), seconds=COLLECTED)
     tenant.stage.start("unseen", list(VALUES))  # by nobody, until there is an operator again
 
 

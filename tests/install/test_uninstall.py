@@ -6,6 +6,7 @@ import pytest
 
 from tests.install.support import (
     CHART,
+    COLLECTED,
     IMAGES,
     IN_HOME,
     KINDS,
@@ -80,8 +81,8 @@ def delete_kinds(kubectl: Kubectl, stage: Stage) -> None:
 
 def nothing_left_of_agents(stage: Stage) -> None:
     """Their owner's kind is not there any more, so that nobody can be asked for it; they have to go all the same."""
-    wait_until("no Pod of an agent is left", lambda: not stage.list("Pod"), 60)
-    wait_until("no Secret of an agent is left", lambda: not stage.list("Secret"), 60)
+    wait_until("no Pod of an agent is left", lambda: not stage.list("Pod"), COLLECTED)
+    wait_until("no Secret of an agent is left", lambda: not stage.list("Secret"), COLLECTED)
 
 
 STEPS: dict[str, Callable[[Kubectl, Stage], None]] = {
@@ -144,7 +145,7 @@ def test_an_orphaning_deletion_waits_for_the_operator_or_for_the_documented_comm
     assert all("deletionTimestamp" in (stage.get(AGENT, agent) or {})["metadata"] for agent in agents)
     assert len(stage.values()) == 1
     kubectl("delete", "pods,secrets", "-n", PLATFORM, "-l", "theazo.dev/agent-uid", LIMIT)
-    stage.gone(*((AGENT, agent) for agent in agents), seconds=60)
+    stage.gone(*((AGENT, agent) for agent in agents), seconds=COLLECTED)
     helm("uninstall", RELEASE, *IN_HOME, *WAITING)
     nothing_left_of_agents(stage)
     assert leftovers(kubectl) == [f"namespace/{PLATFORM}", f"namespace/{SYSTEM}"]

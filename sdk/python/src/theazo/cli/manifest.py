@@ -26,6 +26,7 @@ _MAX_FILE = 4 * 1024 * 1024
 _COMMENT = re.compile(r"^[ \t]*(?:#|[\w.-]+:[ \t]+#|(?:ciphertext|createdAt|updatedAt):.*[ \t]#)", re.MULTILINE)
 # Of files that aren't YAML as they are. Helm makes YAML of a chart's templates, and the values come from elsewhere.
 _SECRETS = re.compile(r"\bkind\b.{0,20}\bSecret(List)?\b")
+_SEALED = re.compile(rf"\bkind\b.{{0,20}}\b{KIND}(List)?\b")
 _TEMPLATE = re.compile(r"\{\{.*\}\}", re.DOTALL)
 
 
@@ -114,7 +115,7 @@ def documents_in(path: Path) -> list[dict[str, Any]]:
     try:
         documents = yaml_text.load(text, str(path))
     except Refused:
-        if KIND in text or (_SECRETS.search(text) and not _TEMPLATE.search(text)):
+        if _SEALED.search(text) or (_SECRETS.search(text) and not _TEMPLATE.search(text)):
             raise
         return []
     return [each for document in documents for each in yaml_text.objects(document)]

@@ -64,7 +64,7 @@ def verify(
     which key, how old, how many bytes long. Refuses what is no sealed value and where
     no value belongs, and never shows it: it may be a plaintext. A core Secret with
     values is refused too, unless SOPS encrypted them. Other kinds of objects in the files
-    are passed over, and so are templates of a chart that names no TheazoSecret.
+    are passed over, and so are templates of a chart that are no TheazoSecret.
 
     Whether an entry was sealed for this session and name, only the operator can tell:
     it says so in the status of the TheazoSecret.
