@@ -5,13 +5,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from hack.gitops import argocd_cm, build
 from tests.support.api import Api, Manifest
 from tests.support.cluster import Kubectl, wait_until
-from tests.support.gitops import Program, Project, Repository, guide, uninstall
+from tests.support.gitops import Program, Project, Repository, Tool, guide
 from tests.support.process import free_port
 
 NAMESPACE = "argocd"
@@ -40,33 +39,16 @@ _SECRET = {
 }
 
 
-class ArgoCD:
-    """Argo CD with the rights of the cluster's administrator, as its own installation has them."""
+class ArgoCD(Tool):
+    """Argo CD itself."""
+
+    namespace = NAMESPACE
+    group = "argoproj.io"
+    apps = _APPLICATIONS
 
     def __init__(self, api: Api, kubectl: Kubectl, kubeconfig: Path, folder: Path) -> None:
-        self.api = api
-        self.folder = folder
-        self._kubectl = kubectl
-        self._stack = ExitStack()
-        self._kubeconfig = kubeconfig
+        super().__init__(api, kubectl, kubeconfig, folder)
         self._git = free_port()
-
-    def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            self._install()
-            self._start(stack)
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.close()
-        uninstall(self.api, self._kubectl, "argoproj.io", NAMESPACE, _APPLICATIONS)
-
-    def repository(self, name: str) -> Repository:
-        """A repository that Argo CD can read."""
-        return Repository(self.folder / "git" / name, self.folder / "clones" / name)
 
     def url(self, repository: Repository) -> str:
         """Where Argo CD reads a repository."""
@@ -103,19 +85,13 @@ class ArgoCD:
     def _install(self) -> None:
         source = build.sources("argocd") / "manifests"
         self._apply("-k", str(source / "crds"))
-        for where in (_APPLICATIONS, _PROJECTS):
-            wait_until(f"{where} is served", lambda where=where: self.api.get(where).code == 200)  # type: ignore[misc]  # no types in a lambda
-        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
-        if self.api.get(f"/api/v1/namespaces/{NAMESPACE}").code == 404:
-            self.api.create(namespace).ok()
+        self._served(_APPLICATIONS, _PROJECTS)
+        self._make_namespace()
         self._apply("-n", NAMESPACE, "-k", str(source / "base" / "config"))
         self._apply("--field-manager=theazo", "-n", NAMESPACE, "-f", str(argocd_cm.TARGET))
         self.api.apply(_SECRET, "tests", force=True).ok()
         if self.api.get(f"{_PROJECTS}/default").code == 404:
             self.api.request("POST", _PROJECTS, _PROJECT).ok()
-
-    def _apply(self, *arguments: str) -> None:
-        self._kubectl("apply", "--server-side", "--force-conflicts", *arguments)
 
     def _start(self, stack: ExitStack) -> None:
         for name in ("git", "clones", "gpg", "tls", "ssh", "bin"):

@@ -13,14 +13,13 @@ from datetime import UTC, datetime
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from uuid import uuid4
 
 from hack.gitops import build
 from tests.support.api import Api, Manifest
 from tests.support.cluster import Kubectl, wait_until
-from tests.support.gitops import PLATFORM, Program, Project, Repository, guide, uninstall
+from tests.support.gitops import PLATFORM, Program, Project, Repository, Tool, guide
 from tests.support.process import free_port
 from tests.support.stage import find
 
@@ -35,33 +34,16 @@ class _Tarballs(SimpleHTTPRequestHandler):
         """Nothing: what matters of it is in the controller's log."""
 
 
-class Flux:
-    """Flux with the rights of the cluster's administrator, as its own installation has them."""
+class Flux(Tool):
+    """Flux itself."""
+
+    namespace = NAMESPACE
+    group = "toolkit.fluxcd.io"
+    apps = _KUSTOMIZATIONS
 
     def __init__(self, api: Api, kubectl: Kubectl, kubeconfig: Path, folder: Path) -> None:
-        self.api = api
-        self.folder = folder
-        self._kubectl = kubectl
-        self._kubeconfig = kubeconfig
-        self._stack = ExitStack()
+        super().__init__(api, kubectl, kubeconfig, folder)
         self._http = 0
-
-    def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            self._install()
-            self._start(stack)
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.close()
-        uninstall(self.api, self._kubectl, "toolkit.fluxcd.io", NAMESPACE, _KUSTOMIZATIONS)
-
-    def repository(self, name: str) -> Repository:
-        """A repository whose revisions Flux is given."""
-        return Repository(self.folder / "git" / name, self.folder / "clones" / name)
 
     def publish(self, name: str, repository: Repository, revision: str) -> None:
         """Do for a revision what a source-controller does: serve its tree, and tell where it is."""
@@ -108,13 +90,8 @@ class Flux:
     def _install(self) -> None:
         bases = (build.sources("flux") / "config" / "crd" / "bases", build.source_crds())
         self._apply(*(argument for base in bases for argument in ("-f", str(base))))
-        for where in (_KUSTOMIZATIONS, _ARTIFACTS):
-            wait_until(f"{where} is served", lambda where=where: self.api.get(where).code == 200)  # type: ignore[misc]  # no types in a lambda
-        if self.api.get(f"/api/v1/namespaces/{NAMESPACE}").code == 404:
-            self.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}).ok()
-
-    def _apply(self, *arguments: str) -> None:
-        self._kubectl("apply", "--server-side", "--force-conflicts", *arguments)
+        self._served(_KUSTOMIZATIONS, _ARTIFACTS)
+        self._make_namespace()
 
     def _start(self, stack: ExitStack) -> None:
         for name in ("git", "clones", "tarballs", "tmp"):

@@ -1,14 +1,15 @@
-"""What both GitOps tools are given: programs as processes, and a Git repository that holds examples/gitops."""
+"""What both GitOps tools share: programs as processes, and a Git repository that holds examples/gitops."""
 
 import os
 import signal
 import socket
 import subprocess
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import yaml
 
@@ -68,16 +69,6 @@ def _connects(port: int) -> bool:
         return caller.connect_ex(("127.0.0.1", port)) == 0
 
 
-def uninstall(api: Api, kubectl: Kubectl, group: str, namespace: str, apps: str) -> None:
-    """Take a tool out of the cluster, with what a failed test has left of its apps."""
-    for item in api.get(apps).ok()["items"]:
-        # Its controller is gone, which would have taken the finalizer away.
-        api.merge(f"{apps}/{item['metadata']['name']}", {"metadata": {"finalizers": None}})
-    names = kubectl("get", "crd", "-o", "name").split()
-    ours = [name for name in names if name.partition(".")[2].endswith(group)]
-    kubectl("delete", "--timeout=60s", *ours, f"namespace/{namespace}")
-
-
 class Repository:
     """A Git repository, bare as on a server, and a clone of it to work in."""
 
@@ -105,6 +96,67 @@ class Repository:
 
     def _git(self, *arguments: str) -> bytes:
         return subprocess.run(["git", "-C", self._clone, *arguments], check=True, capture_output=True).stdout
+
+
+class Tool(ABC):
+    """A GitOps tool beside the cluster, with its administrator's rights, as the tool's own installation has them."""
+
+    #: Where it is installed, the group of its kinds, and where its apps are.
+    namespace: ClassVar[str]
+    group: ClassVar[str]
+    apps: ClassVar[str]
+
+    def __init__(self, api: Api, kubectl: Kubectl, kubeconfig: Path, folder: Path) -> None:
+        self.api = api
+        self.folder = folder
+        self._kubectl = kubectl
+        self._kubeconfig = kubeconfig
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self._install()
+            self._start(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+        self._uninstall()
+
+    def repository(self, name: str) -> Repository:
+        """A repository that the tool is given."""
+        return Repository(self.folder / "git" / name, self.folder / "clones" / name)
+
+    @abstractmethod
+    def _install(self) -> None:
+        """Put into the cluster what the tool's programs find there."""
+
+    @abstractmethod
+    def _start(self, stack: ExitStack) -> None:
+        """Start its programs."""
+
+    def _apply(self, *arguments: str) -> None:
+        self._kubectl("apply", "--server-side", "--force-conflicts", *arguments)
+
+    def _served(self, *places: str) -> None:
+        for where in places:
+            wait_until(f"{where} is served", lambda where=where: self.api.get(where).code == 200)  # type: ignore[misc]  # no types in a lambda
+
+    def _make_namespace(self) -> None:
+        if self.api.get(f"/api/v1/namespaces/{self.namespace}").code == 404:
+            self.api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}}).ok()
+
+    def _uninstall(self) -> None:
+        """Take it out of the cluster, with what a failed test has left of its apps."""
+        for item in self.api.get(self.apps).ok()["items"]:
+            # Its controller is gone, which would have taken the finalizer away.
+            self.api.merge(f"{self.apps}/{item['metadata']['name']}", {"metadata": {"finalizers": None}})
+        names = self._kubectl("get", "crd", "-o", "name").split()
+        ours = [name for name in names if name.partition(".")[2].endswith(self.group)]
+        self._kubectl("delete", "--timeout=60s", *ours, f"namespace/{self.namespace}")
 
 
 class App(Protocol):
