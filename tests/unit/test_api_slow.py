@@ -69,6 +69,19 @@ async def post(rest: Rest, body: dict[str, str], gone: asyncio.Event | None = No
     return await ask(rest, "POST", PATH, body, gone)
 
 
+async def the_first_goes_away(rest: Rest, stuck: Stuck) -> None:
+    """Two set a value, and the first, who began what both wait for, leaves before the cluster answers."""
+    gone = asyncio.Event()
+    first = asyncio.create_task(post(rest, {"FIRST": "1"}, gone))
+    await settle()
+    second = asyncio.create_task(post(rest, {"SECOND": "1"}))
+    await settle()
+    gone.set()
+    assert (await first).outcome == GONE
+    stuck.let_go.set()
+    assert (await second).outcome == (204, None)
+
+
 def names(rest: Rest) -> list[str]:
     return [each["name"] for each in rest.get(PATH).json["secrets"]]
 
@@ -137,18 +150,7 @@ def test_a_read_outlives_the_one_who_began_it(rest: Rest, monkeypatch: pytest.Mo
     rest.open()
     stuck = Stuck(monkeypatch, "get", kind.CONFIG_MAPS)
 
-    async def both() -> None:
-        gone = asyncio.Event()
-        first = asyncio.create_task(post(rest, {"A": "1"}, gone))
-        await settle()
-        second = asyncio.create_task(post(rest, {"B": "2"}))
-        await settle()
-        gone.set()
-        assert (await first).outcome == GONE
-        stuck.let_go.set()
-        assert (await second).outcome == (204, None)
-
-    run(rest, both())
+    run(rest, the_first_goes_away(rest, stuck))
 
 
 def test_a_key_of_this_moment_is_not_looked_for_in_a_read_of_before(
@@ -296,19 +298,7 @@ def test_a_client_that_goes_away_leaves_the_write_to_those_it_shares_it_with(
     rest.open()
     rest.post(PATH, {"BEFORE": "1"})
     stuck = Stuck(monkeypatch, "patch", kind.THEAZO_SECRETS)
-
-    async def scenario() -> None:
-        gone = asyncio.Event()
-        first = asyncio.create_task(post(rest, {"FIRST": "1"}, gone))
-        await settle()
-        second = asyncio.create_task(post(rest, {"SECOND": "1"}))
-        await settle()
-        gone.set()
-        assert (await first).outcome == GONE
-        stuck.let_go.set()
-        assert (await second).outcome == (204, None)
-
-    run(rest, scenario())
+    run(rest, the_first_goes_away(rest, stuck))
     # What was sent has landed: that is as good as a lost answer.
     assert names(rest) == ["BEFORE", "FIRST", "SECOND"]
 
