@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 
 from hack.cluster import paths
+from tests.cluster.conftest import api, api_client, kubectl
 from tests.install.support import OWN, Helm, empty_cluster
-from tests.support.api import Api, connect
 from tests.support.cluster import Kubectl
+
+# As on any cluster; which one it is, is said here.
+__all__ = ["api", "api_client", "empty", "helm", "kubeconfig", "kubectl"]
 
 
 @pytest.fixture(scope="session")
@@ -17,18 +20,6 @@ def kubeconfig() -> Path:
     if paths.foreign() or not paths.cluster_name().endswith(OWN) or not paths.kubeconfig().exists():
         pytest.fail("these tests empty their cluster, so it is one of their own; run: make install-test", pytrace=False)
     return paths.kubeconfig()
-
-
-@pytest.fixture(scope="session")
-def api(kubeconfig: Path) -> Api:
-    """The API server as its administrator sees it."""
-    return Api(connect(kubeconfig))
-
-
-@pytest.fixture(scope="session")
-def kubectl(kubeconfig: Path) -> Kubectl:
-    """kubectl as the cluster's administrator."""
-    return Kubectl(kubeconfig)
 
 
 @pytest.fixture(scope="session")
