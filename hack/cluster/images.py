@@ -15,6 +15,7 @@ SANDBOXES: dict[str, tuple[str, Callable[[], Path]]] = {
     "python": (rootfs.PYTHON_NAMES[1], rootfs.python_image),
     "node": (nodejs.NAME, nodejs.image),
 }
+REVISION = "org.opencontainers.image.revision"
 #: Settings by which pip and uv find packages here; a build needs them and the image must not keep them.
 PASSED = (
     "PIP_INDEX_URL",
@@ -52,9 +53,12 @@ def revision() -> str:
         return ""
 
 
-def _labels() -> list[str]:
-    # Not as an argument of the Dockerfile: buildah takes a label from its cache whatever the argument is now.
-    return ["--label", f"org.opencontainers.image.revision={revision()}"]
+def mark_revision(build: list[str], image: str, env: dict[str, str] | None = None) -> None:
+    """Label an image with its commit; `build` is the command that builds images here."""
+    # As an instruction that holds it literally, and last. Buildah (Podman too) compares instructions as they are
+    # written: an argument of the Dockerfile, or `--label`, may leave the revision of an earlier build in the image.
+    dockerfile = f'FROM {image}\nLABEL {REVISION}="{revision()}"\n'
+    run([*build, "-f", "-", "-t", image, "hack/image"], env=env, cwd=paths.REPO, stdin=dockerfile.encode())
 
 
 def build_offline(target: str, image: str, archive: Path) -> None:
@@ -69,7 +73,6 @@ def build_offline(target: str, image: str, archive: Path) -> None:
         "--pull-never",
         "--target",
         target,
-        *_labels(),
         "--volume",
         "/etc/ssl/certs:/etc/ssl/certs:ro",
     ]
@@ -77,6 +80,7 @@ def build_offline(target: str, image: str, archive: Path) -> None:
         if name in os.environ:
             options += ["--env", f"{name}={os.environ[name]}", "--unsetenv", name]
     run(["buildah", "bud", "--layers", *options, "-t", image, "."], env=paths.engine_env(), cwd=paths.REPO)
+    mark_revision(["buildah", "bud", "--layers", "--pull-never"], image, paths.engine_env())
     write_archive(image, archive)
 
 
@@ -88,7 +92,8 @@ def build(target: str, image: str, archive: Path) -> None:
     if way == "offline":
         build_offline(target, image, archive)
         return
-    run([way, "build", "--target", target, *_labels(), "-t", image, "."], cwd=paths.REPO)
+    run([way, "build", "--target", target, "-t", image, "."], cwd=paths.REPO)
+    mark_revision([way, "build"], image)
     save(way, image, archive)
 
 

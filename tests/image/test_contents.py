@@ -7,9 +7,12 @@ import os
 import re
 import stat
 import tomllib
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
-from hack.cluster.images import PASSED, revision
+import pytest
+
+from hack.cluster import images
+from hack.cluster.images import PASSED, REVISION, revision
 from hack.sbom.image import Image
 from hack.sbom.parts import APP, distributions
 from tests.image.support import ROOT, Built, built
@@ -58,6 +61,14 @@ def test_its_labels_tell_what_it_is(it: Built) -> None:
     assert labels["licenses"] == project["license"]
     assert labels["description"]
     assert labels["revision"].removesuffix("-dirty") == revision().removesuffix("-dirty")
+
+
+def test_its_revision_is_never_one_of_an_earlier_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for commit in ("0" * 40, "1" * 40, "0" * 40):
+        monkeypatch.setattr(images, "revision", lambda commit=commit: commit)
+        images.build("operator", "theazo-operator:revision", tmp_path / "operator.tar")
+        found = Image.open(tmp_path / "operator.tar").config["config"]["Labels"]
+        assert found[REVISION] == commit
 
 
 def test_no_program_is_in_it_but_python(it: Built) -> None:
