@@ -33,7 +33,7 @@ _SECONDS = Histogram(
 )
 _OPENINGS = Counter(
     "theazo_openings",
-    "Sealed values opened, by what for (agent, verify) and result.",
+    "Attempts to open a sealed value, by what for (agent, verify) and result.",
     ["purpose", "result"],
     registry=registry,
 )
@@ -43,7 +43,7 @@ for _purpose in ("agent", "verify"):
 POD_SECRETS = Gauge("theazo_pod_secrets", "Pod-scoped Secrets that live now, by the record.", registry=registry)
 WATCH_AGE = Gauge(
     "theazo_watch_age_seconds",
-    "Time since the API server last spoke on a watch; of theazoagents, since that watch was last asked for.",
+    "Time since a list or a watch last showed what is true; of theazoagents, since that watch was last asked for.",
     ["resource"],
     registry=registry,
 )

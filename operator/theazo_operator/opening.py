@@ -103,7 +103,8 @@ class Keyring:
         """Opens an envelope as the secret that `binding` says. Messages show neither envelope, key nor value.
 
         Raises:
-            OpeningError: with the reason MalformedEnvelope, UnknownKey, CannotOpen or InvalidValue.
+            OpeningError: with the reason MalformedEnvelope, UnknownKey or CannotOpen.
+            InvalidValue: it opens, and the rules refuse the value.
         """
         envelope = Envelope.parse(ciphertext)
         value = self._decrypt(envelope, binding)

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from theazo.errors import InvalidName
+from theazo.rules import check_platform
+
 _LAST_PORT = 65535
 _LONGEST_WAIT = 20  # seconds; clients give up after 30
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -54,6 +57,8 @@ def parse(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> S
     )
     flags.add("platform", None, "the one namespace to serve, with rights there only; else all that are registered")
     given = flags.parse(argv, environment, listen="/livez, /readyz and /metrics")
+    if given.platform:
+        flags.check_namespace("platform", given.platform)
     if given.platform in {*NEVER_PLATFORMS, given.namespace}:
         flags.refuse(f"--platform {given.platform} can't be a platform: choose a namespace of the platform's own")
     directory = given.master_key_dir
@@ -115,8 +120,16 @@ class _Flags:
         """End the process with exit code 2 and say why."""
         self._parser.error(problem)
 
+    def check_namespace(self, flag: str, name: str) -> None:
+        """Refuse what is no namespace: of an empty one all paths would be those of collections in every namespace."""
+        try:
+            check_platform(name)
+        except InvalidName:
+            self.refuse(f"--{flag} is the name of a namespace, and not {name!r}")
+
     def common(self, given: argparse.Namespace) -> dict[str, Any]:
         """Check and convert what all have."""
+        self.check_namespace("namespace", given.namespace)
         host, _, port = given.listen.rpartition(":")
         if not (port.isascii() and port.isdigit() and int(port) <= _LAST_PORT):
             self.refuse(f"--listen is HOST:PORT or :PORT, as :8080, and not {given.listen!r}")

@@ -14,7 +14,7 @@ from hack.typescript_rules import TARGET, table
 from tests.support.node import as_json, ask, build_sdk
 from tests.vectors import ENVELOPES, KEYS
 from theazo import envfile, rules
-from theazo.errors import InvalidPublicKey, SealingError
+from theazo.errors import InvalidName, InvalidPublicKey, InvalidValue, TheazoError
 from theazo.sealing import Binding, PublicKey, hpke_info
 from theazo.secret_value import SecretValue
 from theazo_operator.opening import Keyring, generate_master_key
@@ -34,7 +34,7 @@ def built() -> None:
     build_sdk()
 
 
-def refusal(error: SealingError) -> dict[str, str]:
+def refusal(error: TheazoError) -> dict[str, str]:
     return {"error": type(error).__name__, "message": str(error)}
 
 
@@ -97,7 +97,7 @@ def test_it_refuses_the_same_names_in_the_same_words() -> None:
         try:
             rules.check_name(name)
             expected.append(None)
-        except SealingError as error:
+        except InvalidName as error:
             expected.append(refusal(error))
     assert None in expected
     assert ask(MODULE, *({"op": "checkName", "name": name} for name in names)) == expected
@@ -111,7 +111,7 @@ def test_it_refuses_the_same_values_in_the_same_words() -> None:
         try:
             rules.check_value(SecretValue(value))
             expected.append(value.hex())
-        except SealingError as error:
+        except InvalidValue as error:
             expected.append(refusal(error))
     assert ask(MODULE, *({"op": "checkValue", "value": value.hex()} for value in (*VALUES, *odd))) == expected
 

@@ -62,9 +62,7 @@ def found_in(text: bytes, canaries: Iterable[Canary]) -> list[str]:
 def seal_unchecked(value: bytes, binding: Binding, key: PublicKey) -> str:
     """Seal by hand what `theazo.sealing.seal` refuses, as whoever has the public key can."""
     header = f"{VERSION}.{SUITE}.{key.key_id}"
-    return str(
-        Envelope(SUITE, key.key_id, _primitives.hpke_seal(SecretValue(value), key.raw, hpke_info(header, binding)))
-    )
+    return str(Envelope(key.key_id, _primitives.hpke_seal(SecretValue(value), key.raw, hpke_info(header, binding))))
 
 
 class Places:

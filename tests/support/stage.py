@@ -46,7 +46,7 @@ def kstatus(obj: Manifest) -> str:
 def invalid(data: bytes, binding: Binding, key_raw: bytes, key_id: str) -> str:
     """Seal what no client of ours seals."""
     header = f"{VERSION}.{SUITE}.{key_id}"
-    return str(Envelope(SUITE, key_id, hpke_seal(SecretValue(data), key_raw, hpke_info(header, binding))))
+    return str(Envelope(key_id, hpke_seal(SecretValue(data), key_raw, hpke_info(header, binding))))
 
 
 class Stage:

@@ -21,8 +21,10 @@ from tests.support.builders import (
     waiting,
 )
 from tests.support.rig import CANARY, CLEAN, CREATE, GET_POD, HOT, JOB, Clock, Rig, stop_clock
+from theazo_operator.controllers import agents as module
 from theazo_operator.kube import resource as kind
 from theazo_operator.kube.errors import Outdated, Unavailable
+from theazo_operator.reconcile.agent import Plan
 from theazo_operator.resources.conditions import find
 from theazo_operator.resources.meta import Key, Meta
 
@@ -337,8 +339,18 @@ async def test_an_agent_whose_deletion_was_missed_is_forgotten() -> None:
     await rig.turn()
     rig.pod(status=running())
     rig.kube.objects.pop(("theazoagents", NS, "job"))
+    rig.controller._attempts.suspect(AGENT_UID)
     assert await rig.turn() is None
     assert rig.world.agents.get(JOB) is None
+    assert not rig.controller._attempts._known
+
+
+@aio
+async def test_where_nobody_knows_the_session_nothing_counts_as_gone_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig(spec="unreadable", status={"sessionUID": SESSION_UID})
+    monkeypatch.setattr(module, "plan", lambda _: Plan(session_gone=True))
+    assert await rig.turn() is None
+    assert rig.kube.taken() == []
 
 
 @aio

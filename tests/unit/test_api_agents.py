@@ -12,7 +12,7 @@ from tests.support.restrig import USER, Rest
 from theazo import rules
 from theazo_operator.api.paging import cursor_of
 from theazo_operator.kube import resource as kind
-from theazo_operator.kube.errors import Expired, Refused
+from theazo_operator.kube.errors import Expired, Refused, Unavailable
 
 SID = rules.session_name(NS, USER)
 PATH = f"/v1/sessions/{SID}/agents"
@@ -199,6 +199,16 @@ def test_resources_that_the_cluster_refuses(opened: Rest) -> None:
 def test_what_the_cluster_forbids(opened: Rest, message: str, code: str) -> None:
     opened.kube.fail("POST theazoagents", Refused("POST", "theazoagents", 403, "Forbidden", message))
     assert opened.post(PATH, PYTHON).outcome == (403, code)
+
+
+@pytest.mark.parametrize(("status", "perhaps"), [(0, True), (500, True), (504, True), (429, False)])
+def test_what_may_be_done_is_not_simply_asked_for_again(opened: Rest, *, status: int, perhaps: bool) -> None:
+    """Without a key, another POST would make another agent."""
+    opened.kube.fail("POST theazoagents", Unavailable("POST", "theazoagents", status, "x"), landed=perhaps)
+    reply = opened.post(PATH, PYTHON)
+    assert reply.outcome == (503, "unavailable")
+    assert ("Idempotency-Key: look at the session's agents first" in reply.json["detail"]) == perhaps
+    assert ("nothing was done" in reply.json["detail"]) != perhaps
 
 
 LONG = 2**31 - 1

@@ -454,7 +454,11 @@ def test_an_answer_that_is_lost_is_told_and_setting_again_is_safe(rest: Rest) ->
             Refused("POST", "theazosecrets", 403, "Forbidden", "exceeded quota"),
             (403, "refused_by_cluster"),
         ),
-        ("POST theazosecrets", Refused("POST", "theazosecrets", 413, "RequestEntityTooLarge"), (503, "unavailable")),
+        (
+            "POST theazosecrets",
+            Refused("POST", "theazosecrets", 413, "RequestEntityTooLarge"),
+            (413, "secrets_too_large"),
+        ),
     ],
 )
 def test_what_the_cluster_answers(rest: Rest, call: str, error: Any, outcome: tuple[int, str | None]) -> None:

@@ -117,6 +117,14 @@ def test_an_expired_session_that_gitops_keeps_is_left_alone(rest: Rest) -> None:
     assert rest.kube.deleted == []
 
 
+def test_an_expired_session_that_is_not_gone_yet_has_ended(rest: Rest) -> None:
+    put(rest, spec={"user": USER, "ttlSeconds": 1}, deletionTimestamp="2025-05-01T10:00:01Z")
+    rest.pass_seconds(10)
+    assert rest.post("/v1/sessions", {"user": USER}).outcome == (409, "session_ended")
+    assert rest.kube.calls.count("GET theazosessions") == 1
+    assert rest.kube.deleted == []
+
+
 def test_a_session_on_its_way_out_takes_nothing_more(rest: Rest) -> None:
     put(rest, deletionTimestamp="2025-05-01T10:00:01Z")
     assert rest.post("/v1/sessions", {"user": USER}).outcome == (409, "session_ended")
@@ -287,6 +295,7 @@ def test_bounds_of_a_ttl(rest: Rest, ttl: float | None) -> None:
     [
         (Unavailable("POST", "theazosessions", 0, "ServerDisconnectedError"), (503, "unavailable")),
         (Unavailable("POST", "theazosessions", 429, "TooManyRequests"), (503, "unavailable")),
+        (Refused("POST", "theazosessions", 400, "BadRequest", "unknown field"), (500, "internal_error")),
         (Refused("POST", "theazosessions", 403, "Forbidden", "user x cannot create y"), (403, "platform_not_served")),
         (Refused("POST", "theazosessions", 403, "Forbidden", "exceeded quota: q"), (403, "refused_by_cluster")),
     ],
@@ -298,6 +307,7 @@ def test_what_the_cluster_refuses_is_told_without_its_words(
     reply = rest.post("/v1/sessions", {"user": USER})
     assert reply.outcome == outcome
     assert not error.message or error.message not in reply.body.decode()
+    assert ("retry-after" in reply.headers) == (reply.status == 503)
 
 
 def test_reading_on_a_platform_that_is_not_served_any_more(rest: Rest) -> None:

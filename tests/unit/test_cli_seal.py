@@ -99,6 +99,13 @@ def test_key_and_sealing_id_come_from_the_cluster(api: Api) -> None:
     ]
 
 
+def test_a_session_whose_sealing_id_is_none(api: Api) -> None:
+    """The schema lets none in; what an older one let in is told, and is no fault of this program."""
+    api.objects[f"{SESSIONS}/demo"]["spec"]["sealingId"] = "-"
+    result = theazo("seal", *TARGET, "--kubeconfig", api.kubeconfig, "--stdin", "A", stdin=b"v")
+    refused(result, "a sealing id has 1 to 63 characters")
+
+
 def test_a_session_without_a_sealing_id_has_its_name_as_one(api: Api) -> None:
     result = theazo("seal", *TARGET, "--kubeconfig", api.kubeconfig, "--stdin", "A", stdin=b"v")
     assert opened(result.manifest, "demo") == {"A": b"v"}

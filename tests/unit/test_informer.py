@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,12 +12,15 @@ import pytest
 from tests.support.aio import aio, soon
 from tests.support.apiserver import JSON, ApiServer, Reply, api_server, event, hang_up, page, refusal, reply, stream
 from tests.support.builders import at
+from theazo_operator.health import MAX_WATCH_IDLE
 from theazo_operator.kube import informer as module
 from theazo_operator.kube import resource as kind
 from theazo_operator.kube.client import Kube
 from theazo_operator.kube.informer import Informer
 from theazo_operator.resources.meta import Key
 from theazo_operator.resources.session import Session
+
+BACKOFFS = module._BACKOFFS
 
 
 @pytest.fixture(autouse=True)
@@ -229,11 +233,18 @@ def test_a_watch_that_is_refused_lists_again(code: int) -> None:
     scenario()
 
 
-@aio
-async def test_an_error_event_of_another_kind_is_followed_by_another_watch() -> None:
-    trouble = stream(event("ERROR", {"code": 500, "reason": "InternalError"}))
-    async with watching(page(version=9), watches=(trouble,)) as watcher:
-        await watcher.asks_to_watch_from("9", "9")
+@pytest.mark.parametrize("trouble", [{"code": 500, "reason": "InternalError"}, {"code": 403}, {}])
+def test_after_an_error_event_of_any_kind_it_lists_again(trouble: JSON) -> None:
+    """The same version would be answered in the same way for ever, over a cache that grows old."""
+
+    @aio
+    async def scenario() -> None:
+        lists = page(body("a", 1), version=9), page(version=20)
+        async with watching(*lists, watches=(stream(event("ERROR", trouble)),)) as watcher:
+            await watcher.tells("a", "a")
+            await watcher.asks_to_watch_from("9", "20")
+
+    scenario()
 
 
 @aio
@@ -323,6 +334,103 @@ async def test_values_can_be_looked_through_while_they_change() -> None:
         for fact in informer.values():
             informer.put(body(f"more-{fact.meta.key.name}", 1))
         assert len(list(informer.values())) == 6
+
+
+# Calm: whatever is amiss for long, and what the probes and the alert then go by.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trouble:
+    """What each of eight watches is answered after so many seconds, and what shall come of it."""
+
+    watch: Reply
+    lasts: float = 0
+    lists: int
+    pauses: tuple[float, ...]
+    age: float
+    """Seconds since the cache was last known to be true."""
+
+
+EIGHT = (0.1, 0.5, 1.0, 2.0, 5.0, 5.0, 5.0, 5.0)
+NO_PAUSES = (0.1,) * 8
+BOOKMARK = event("BOOKMARK", {"metadata": {"resourceVersion": "9"}})
+SERVER_ERROR = event("ERROR", {"code": 500, "reason": "InternalError"})
+TROUBLES = {
+    "the API server is away": Trouble(watch=refusal(503, "X"), lists=1, pauses=EIGHT, age=sum(EIGHT)),
+    "it answers nothing": Trouble(watch=refusal(504, "X"), lasts=30, lists=1, pauses=NO_PAUSES, age=8 * 30 + 0.8),
+    "every watch is too old": Trouble(watch=refusal(410, "Expired"), lists=9, pauses=EIGHT, age=0),
+    "and says so in an event": Trouble(watch=stream(event("ERROR", EXPIRY)), lists=9, pauses=EIGHT, age=0),
+    "every watch gives an error": Trouble(watch=stream(SERVER_ERROR), lists=9, pauses=EIGHT, age=0),
+    "after a bookmark": Trouble(watch=stream(BOOKMARK, SERVER_ERROR), lists=9, pauses=EIGHT, age=0),
+    "it may list and not watch": Trouble(watch=refusal(403, "Forbidden"), lists=9, pauses=EIGHT, age=0),
+    "every watch ends at once": Trouble(watch=stream(), lists=1, pauses=EIGHT, age=sum(EIGHT)),
+    "every watch is cut at once": Trouble(watch=stream(BOOKMARK, then="cut"), lists=1, pauses=EIGHT, age=5),
+    "nothing: the server ends each": Trouble(watch=stream(), lasts=300, lists=1, pauses=NO_PAUSES, age=2400.8),
+    "nothing: a proxy cuts each": Trouble(watch=stream(then="cut"), lasts=35, lists=1, pauses=NO_PAUSES, age=280.8),
+    "nothing: there are bookmarks only": Trouble(watch=stream(BOOKMARK), lasts=60, lists=1, pauses=NO_PAUSES, age=0.1),
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLES.values(), ids=TROUBLES)
+def test_it_stays_calm(trouble: Trouble, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pause that grows where watches fail at once, and no list where none is needed; it is never taken for stuck."""
+    clock, pauses, idle = [1000.0], [], []
+
+    async def pause(seconds: float) -> None:
+        await asyncio.sleep(0)
+        if seconds:
+            pauses.append(seconds)
+            clock[0] += seconds
+
+    async def answer(request: Any) -> Any:
+        clock[0] += trouble.lasts
+        return await trouble.watch(request)
+
+    @aio
+    async def scenario() -> None:
+        lists = (page(version=9) for _ in range(trouble.lists))
+        async with watching(*lists, watches=(answer,) * 8) as watcher:
+            until = watcher.server.until
+
+            def watches_nine_times() -> bool:
+                idle.append(watcher.informer.idle)
+                return len(watcher.server.watched) == 9
+
+            await soon(until(watches_nine_times))
+            assert len(watcher.server.asked) - 9 == trouble.lists
+            assert {each.query["resourceVersion"] for each in watcher.server.watched} == {"9"}
+            assert watcher.informer.age == pytest.approx(trouble.age)
+            assert watcher.informer.synced.is_set()
+
+    monkeypatch.setattr(module, "_BACKOFFS", BACKOFFS)
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(module, "asyncio", SimpleNamespace(Event=asyncio.Event, sleep=pause))
+    scenario()
+    assert pauses == list(trouble.pauses)
+    assert max(idle) < MAX_WATCH_IDLE
+
+
+@aio
+async def test_a_watch_that_lasts_makes_the_pauses_short_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lists and watches count together until then."""
+    clock, pauses = [1000.0], []
+
+    async def pause(seconds: float) -> None:
+        await asyncio.sleep(0)
+        if seconds:
+            pauses.append(seconds)
+
+    async def lasting(request: Any) -> Any:
+        clock[0] += 60
+        return await stream(BOOKMARK)(request)
+
+    monkeypatch.setattr(module, "_BACKOFFS", BACKOFFS)
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(module, "asyncio", SimpleNamespace(Event=asyncio.Event, sleep=pause))
+    away, good = refusal(503, "X"), page(version=9)
+    async with watching(away, good, away, good, watches=(refusal(403, "X"), away, lasting, away)) as watcher:
+        await watcher.asks_to_watch_from(*"99999")
+    assert pauses == [0.1, 0.5, 1.0, 2.0, 0.1, 0.5]
 
 
 # How long the API server has been silent.

@@ -114,11 +114,19 @@ def test_conditions(facts: Observed, conditions: dict[str, str]) -> None:
 
 def test_no_secrets_declared_is_said() -> None:
     snapshot = '{"sessionUID":"u","compute":{"name":"p","namespace":"n","resourceVersion":"1"},"secrets":[]}'
-    status = status_of(plan(seen(pod=pod(snapshot=snapshot))))
+    status = status_of(plan(seen(agent(spec={"secrets": []}), pod=pod(snapshot=snapshot))))
     resolved = find(status, "SecretsResolved")
     assert resolved is not None
     assert (resolved["status"], resolved["reason"]) == ("True", "NoneDeclared")
     assert status["secrets"] == []
+
+
+def test_declared_secrets_that_are_optional_and_absent_are_no_none_declared() -> None:
+    snapshot = '{"sessionUID":"u","compute":{"name":"p","namespace":"n","resourceVersion":"1"},"secrets":[]}'
+    declared = agent(spec={"secrets": [{"name": "A", "optional": True}]})
+    resolved = find(status_of(plan(seen(declared, pod=pod(snapshot=snapshot)))), "SecretsResolved")
+    assert resolved is not None
+    assert (resolved["reason"], resolved["message"]) == ("Resolved", "declared secrets resolved: 0")
 
 
 def test_what_was_reached_stays_on_record_when_the_pod_is_gone() -> None:

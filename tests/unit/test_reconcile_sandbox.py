@@ -4,6 +4,7 @@ import base64
 import copy
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ from tests.support.builders import (
 )
 from theazo_operator.opening import Keyring
 from theazo_operator.reconcile.sandbox import PodSecret, Sandbox, build, verbatim
-from theazo_operator.reconcile.secrets import Resolved, resolve
+from theazo_operator.reconcile.secrets import Resolved, open_entry, resolve
 from theazo_operator.resources.agent import AgentSpec
 from theazo_operator.resources.sandbox import Snapshot
 from theazo_operator.resources.session import TheazoSecret
@@ -47,7 +48,7 @@ def stored(**values: str) -> TheazoSecret:
 
 
 def opened(spec: AgentSpec, sealed: TheazoSecret | None, keyring: Keyring = KEYRING) -> list[Resolved]:
-    return resolve(spec, session(), sealed, keyring)
+    return resolve(spec, session(), sealed, partial(open_entry, keyring=keyring))
 
 
 def made(

@@ -8,12 +8,15 @@ import pytest
 from tests.support.builders import (
     JSON,
     KEYRING,
+    NS,
     SESSION_UID,
     sealed_text,
     secret,
     session,
 )
 from tests.unit.test_reconcile_sandbox import CANARY, UPDATED, opened, spec_of, stored
+from theazo import _primitives
+from theazo.sealing import Binding, Envelope, hpke_info
 from theazo.secret_value import SecretValue
 from theazo_operator.opening import Keyring
 from theazo_operator.reasons import Reason
@@ -79,7 +82,15 @@ def test_an_optional_secret_that_is_missing_is_left_out() -> None:
     assert [each.record.name for each in resolved] == ["A"]
 
 
+def sealed_unchecked(value: bytes, name: str) -> str:
+    """What an author who doesn't use our client can make."""
+    key, binding = KEYRING.public_key(NS), Binding(platform=NS, session="demo", sealing_id="demo", name=name)
+    info = hpke_info(Envelope(key.key_id, b"").header, binding)
+    return str(Envelope(key.key_id, _primitives.hpke_seal(SecretValue(value), key.raw, info)))
+
+
 BROKEN = {
+    "a value with a NUL": (sealed_unchecked(CANARY.encode() + b"\0", "A"), Reason.INVALID_VALUE),
     "plaintext": (CANARY, Reason.MALFORMED_ENVELOPE),
     "empty": ("", Reason.MALFORMED_ENVELOPE),
     "of another name": (sealed_text(CANARY.encode(), "B"), Reason.CANNOT_OPEN),

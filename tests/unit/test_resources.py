@@ -118,7 +118,7 @@ def test_what_gitops_tracks(meta: JSON, tracked: bool) -> None:  # noqa: FBT001
 def test_metadata() -> None:
     meta = Meta.of({"metadata": metadata("x", "u", resourceVersion="77", generation=3, deletionTimestamp=at(1))})
     assert (str(meta.key), meta.uid, meta.generation, meta.resource_version) == ("acme/x", "u", 3, 77)
-    assert (meta.created, meta.deleting, meta.owned) == (NOW, True, False)
+    assert (meta.created, meta.deleting) == (NOW, True)
 
 
 def test_a_cluster_scoped_object_has_no_namespace() -> None:

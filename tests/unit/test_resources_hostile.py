@@ -3,6 +3,7 @@
 import json
 import math
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -30,7 +31,7 @@ from theazo_operator.reasons import Reason
 from theazo_operator.reconcile import agent as agents
 from theazo_operator.reconcile import secret as secrets
 from theazo_operator.reconcile import session as sessions
-from theazo_operator.reconcile.secrets import Refusal, resolve
+from theazo_operator.reconcile.secrets import Refusal, open_entry, resolve
 from theazo_operator.resources.agent import Agent
 from theazo_operator.resources.meta import parse_time
 from theazo_operator.resources.sandbox import Compute, SandboxPod
@@ -188,4 +189,4 @@ def test_no_secret_stops_us(spec: Any, status: Any) -> None:
     declared = agent().spec
     assert declared is not None
     with pytest.raises(Refusal):
-        resolve(declared, session(), subject, KEYRING)
+        resolve(declared, session(), subject, partial(open_entry, keyring=KEYRING))

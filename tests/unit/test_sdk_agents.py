@@ -100,6 +100,8 @@ def test_an_idempotency_key_stays_over_retries_and_is_another_each_time(run: Run
         (["python", {"A": 1}], {}, TypeError),
         (["python", ["a-b"]], {}, errors.InvalidName),
         (["python", [{"name": "PATH"}]], {}, errors.InvalidName),
+        (["python", [{"name": "KEY", "from": "sk_live_abc"}]], {}, errors.InvalidName),
+        (["python", [{"name": "KEY", "from": ""}]], {}, errors.InvalidName),
         (["python"], {"command": "ls -l"}, TypeError),
         (["python"], {"args": "ls"}, TypeError),
         (["python"], {"comand": ["ls"]}, TypeError),

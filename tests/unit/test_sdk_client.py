@@ -224,9 +224,32 @@ def test_both_in_one_set(run: Runner) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"suite": "other"}, {"keyId": "0" * 16}, {"publicKey": "AAAA"}, {"publicKey": 5}, {"publicKey": "%"}]
+    ("changes", "words"),
+    [
+        ({"suite": "other"}, "suite"),
+        ({"keyId": "0" * 16}, "key id"),
+        ({"publicKey": "AAAA"}, "1216 bytes"),
+        ({"publicKey": "%"}, "base64"),
+        ({"platform": "initech"}, "another platform"),
+    ],
 )
-def test_a_key_that_is_none_seals_nothing(run: Runner, changes: dict[str, Any]) -> None:
+def test_a_key_that_is_none_seals_nothing_and_is_not_kept(run: Runner, changes: dict[str, Any], words: str) -> None:
+    script = ready(reply(200, key_body() | changes), reply(200, key_body()), reply(204))
+
+    async def scenario(theazo: Any) -> None:
+        session = await theazo.sessions.get(SID)
+        with pytest.raises(errors.InvalidPublicKey, match=words) as caught:
+            await session.secrets.set({"A": "1"})
+        assert caught.value.__context__ is None
+        assert len(script.requests) == 2
+        await session.secrets.set({"A": "1"})
+
+    run(scenario, script)
+    assert opened(script, -1) == {"A": b"1"}
+
+
+@pytest.mark.parametrize("changes", [{"publicKey": 5}, {"suite": None}, {"keyId": None}, {"platform": None}])
+def test_what_is_no_sealing_key_at_all_is_an_unexpected_reply(run: Runner, changes: dict[str, Any]) -> None:
     script = ready(reply(200, key_body() | changes))
 
     async def scenario(theazo: Any) -> None:

@@ -14,6 +14,7 @@ OTHER = f"th_live_{'b' * 12}_{'b' * 52}"
 def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("THEAZO_API_KEY", raising=False)
     monkeypatch.delenv("THEAZO_BASE_URL", raising=False)
+    monkeypatch.delenv("THEAZO_FINGERPRINT", raising=False)
 
 
 def used(client: Any) -> tuple[str, str]:
@@ -104,7 +105,35 @@ def test_a_base_url_that_is_none_is_not_shown(kind: Any, wrong: str, monkeypatch
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("options", [{"timeout": 0}, {"timeout": -1}, {"timeout": float("nan")}, {"max_retries": -1}])
+def test_the_pin_is_what_is_explicit_or_else_the_environments(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert kind(API_KEY, "https://x.test")._link.api.fingerprint is None
+    monkeypatch.setenv("THEAZO_FINGERPRINT", "0123456789abcdef")
+    assert kind(API_KEY, "https://x.test")._link.api.fingerprint == "0123456789abcdef"
+    assert kind(API_KEY, "https://x.test", fingerprint="f" * 16)._link.api.fingerprint == "f" * 16
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("wrong", ["", "0123456789ABCDEF", "0123456789abcde", "0123456789abcdef\n", "acme"])
+def test_a_pin_that_is_none_pins_nothing_silently(kind: Any, wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigurationError, match=r"the parameter fingerprint is no fingerprint.*theazo platforms list"):
+        kind(API_KEY, "https://x.test", fingerprint=wrong)
+    monkeypatch.setenv("THEAZO_FINGERPRINT", wrong)
+    with pytest.raises(ConfigurationError, match="THEAZO_FINGERPRINT is no fingerprint"):
+        kind(API_KEY, "https://x.test")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"timeout": 0},
+        {"timeout": -1},
+        {"timeout": float("nan")},
+        {"timeout": float("inf")},
+        {"timeout": 86_401},
+        {"max_retries": -1},
+    ],
+)
 def test_patience_that_is_none(kind: Any, options: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match="timeout"):
         kind(API_KEY, "https://x.test", **options)

@@ -5,12 +5,12 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal, get_origin
 
 import pytest
 
 import theazo
-from theazo import aio, client, errors
+from theazo import aio, client, errors, models
 
 TWINS = ("Theazo", "Sessions", "Session", "Secrets", "Agents", "Agent")
 RENAMED = {"__aenter__": "__enter__", "__aexit__": "__exit__", "aclose": "close"}
@@ -58,10 +58,18 @@ def test_a_twins_docstring_leads_to_one_that_is_there() -> None:
 def test_all_names_of_the_package_are_there() -> None:
     assert all(getattr(theazo, name) for name in theazo.__all__)
     assert set(theazo.__all__) <= set(dir(theazo))
-    public = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, Exception)}
-    assert public <= set(theazo.__all__)
+    raised = {name for name, kind in vars(errors).items() if getattr(kind, "__module__", None) == errors.__name__}
+    assert raised <= set(theazo.__all__)
     with pytest.raises(AttributeError):
         theazo.nothing  # noqa: B018
+
+
+def test_what_signatures_and_attributes_speak_of_is_there_too() -> None:
+    ours = {name for name, kind in vars(models).items() if getattr(kind, "__module__", None) == models.__name__}
+    told = ours | {name for name, kind in vars(models).items() if get_origin(kind) is Literal}
+    assert {"AgentOptions", "Phase", "SecretSpec"} <= told
+    inside = {"AgentFields", "SessionFields", "overwrite"}
+    assert told - inside <= set(theazo.__all__)
 
 
 def test_the_drawn_tree_is_the_tree() -> None:

@@ -22,7 +22,7 @@ ALPHABET = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_
 
 
 def envelope_of(payload: bytes) -> Envelope:
-    return Envelope(sealing.SUITE, KEY.key_id, payload)
+    return Envelope(KEY.key_id, payload)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 1000, 65536])
@@ -129,7 +129,7 @@ def test_nothing_is_sealed_to_a_public_key_of_low_order() -> None:
 
 @given(st.binary(max_size=200), st.integers(0, 2**64 - 1))
 def test_an_envelope_survives_its_text(tail: bytes, key_id: int) -> None:
-    envelope = Envelope(sealing.SUITE, f"{key_id:016x}", bytes(1136) + tail)
+    envelope = Envelope(f"{key_id:016x}", bytes(1136) + tail)
     assert Envelope.parse(str(envelope)) == envelope
 
 

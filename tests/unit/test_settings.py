@@ -76,6 +76,9 @@ def test_where_to_listen(listen: str, host: str | None, port: int) -> None:
         (["--log-level", "loud"], {}, "--log-level is one of DEBUG, INFO, WARNING, ERROR, and not 'loud'"),
         (["--platform", "kube-system"], {}, "--platform kube-system can't be a platform"),
         (["--platform", "a", "--namespace", "a"], {}, "--platform a can't be a platform"),
+        (["--platform", "Not A Name"], {}, "--platform is the name of a namespace, and not 'Not A Name'"),
+        (["--namespace", "a/b"], {}, "--namespace is the name of a namespace, and not 'a/b'"),
+        ([], {"THEAZO_NAMESPACE": ""}, "--namespace is the name of a namespace, and not ''"),
         (["--listen"], {}, "argument --listen: expected one argument"),
         (["--teleport"], {}, "unrecognized arguments: --teleport"),
     ],
@@ -112,6 +115,16 @@ def test_the_api_has_settings_of_its_own() -> None:
     defaults = parse_api([], {})
     assert (defaults.trusted_proxies, defaults.namespace, defaults.listen_port) == ("", "theazo-system", 8080)
     assert defaults.agent_wait == 2
+
+
+def test_the_apis_namespace_is_checked_too(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse_api([], {"THEAZO_NAMESPACE": ""})
+    assert "--namespace is the name of a namespace, and not ''" in capsys.readouterr().err
+
+
+def test_an_empty_platform_is_none() -> None:
+    assert parse([], {"THEAZO_PLATFORM": ""}).platform is None
 
 
 def test_the_api_is_never_told_where_a_master_key_is(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,11 @@ from theazo_operator.kube.errors import Expired, KubeError, Outdated, Refused
 
 MEDIA_TYPE = "application/problem+json"
 _RETRY_SECONDS = 1
+REPORT = "report it with the requestId"
+MAY_BE_DONE = (
+    "the cluster did not answer in time, or as it should, and what was asked for may be done; it is safe to try again, "
+    "but for making an agent without an Idempotency-Key: look at the session's agents first"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,4 +110,8 @@ def of_kube(error: KubeError) -> Problem:
             return Problem(
                 PLATFORM_NOT_SERVED, "the API has no rights in this platform; `theazo platforms add` grants them"
             )
-    return unavailable(UNAVAILABLE, "the cluster does not answer as it should; nothing was half done, try again")
+        case Refused():  # what we have made of the request is wrong, and will be when it is asked for again
+            return Problem(INTERNAL_ERROR, REPORT)
+    if not error.answered or error.status >= 500:  # noqa: PLR2004 - HTTP
+        return unavailable(UNAVAILABLE, MAY_BE_DONE)
+    return unavailable(UNAVAILABLE, "the cluster does not take the request now; nothing was done, try again")

@@ -62,7 +62,7 @@ class Secrets:
                 await asyncio.sleep(0)  # 256 of them take a while, and others wait
             return _put(sealed)
 
-        await self._change(Key(platform, session_id), self._sessions.find, prepare)
+        await self._set(Key(platform, session_id), prepare)
 
     async def set_sealed(self, platform: str, session_id: str, given: models.SealedSecrets) -> None:
         """Set values that the client has sealed, all or none.
@@ -87,7 +87,7 @@ class Secrets:
                 )
             return _put(given.secrets)
 
-        await self._change(Key(platform, session_id), self._sessions.find, prepare)
+        await self._set(Key(platform, session_id), prepare)
 
     async def infos(self, platform: str, session_id: str) -> models.SecretList:
         """Names and times.
@@ -128,6 +128,16 @@ class Secrets:
             return await self._kube.get(kind.THEAZO_SECRETS, key.namespace, key.name)
         except NotFound:
             return None
+
+    async def _set(self, key: Key, prepare: Prepare) -> None:
+        try:
+            await self._change(key, self._sessions.find, prepare)
+        except Refused as error:
+            if error.status != 413:  # noqa: PLR2004 - HTTP
+                raise
+            raise Problem(
+                problems.SECRETS_TOO_LARGE, "the cluster takes no more in one session: delete secrets, or set less"
+            ) from None
 
     async def _change(self, key: Key, find: Find, prepare: Prepare) -> None:
         """Make a change, together with all of its kind that wait for the same session."""

@@ -39,10 +39,6 @@ _ELSEWHERE = "other"
 _SECONDS = 25
 _BODY_SECONDS = 15
 _GONE = 499  # in log and metrics, where the client went away before there was an answer
-_TOO_SLOW = (
-    "the cluster did not answer in time, and what was asked for may be done; it is safe to try again, but for making "
-    "an agent without an Idempotency-Key: look at the session's agents first"
-)
 Probe = Callable[[], Awaitable[str | None]]
 
 
@@ -93,7 +89,7 @@ class _Adapter:
             _account(request.method, self._route, _GONE, began, request_id, caller)
             return
         except TimeoutError:
-            response = _problem(unavailable(problems.UNAVAILABLE, _TOO_SLOW), request_id)
+            response = _problem(unavailable(problems.UNAVAILABLE, problems.MAY_BE_DONE), request_id)
         except Problem as problem:
             response = _problem(problem, request_id)
         except KubeError as error:
@@ -103,7 +99,7 @@ class _Adapter:
             response = _problem(problems.of_kube(error), request_id)
         except Exception as error:  # noqa: BLE001 - a traceback would hold what was sent
             log.error("fault", extra={"error": type(error).__name__, "at": where(error), "request": request_id})  # noqa: TRY400
-            response = _problem(Problem(problems.INTERNAL_ERROR, "report it with the requestId"), request_id)
+            response = _problem(Problem(problems.INTERNAL_ERROR, problems.REPORT), request_id)
         response.headers["X-Request-Id"] = request_id
         _account(request.method, self._route, response.status_code, began, request_id, caller)
         await response(scope, receive, send)

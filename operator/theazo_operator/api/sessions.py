@@ -47,9 +47,9 @@ class Sessions:
                 body = await self._kube.get(kind.SESSIONS, platform, name)
             except NotFound:
                 continue
-            session = Session.of(body)
+            session = Session.of(_living(body))
             if not session.expired(datetime.now(UTC)) or session.meta.tracked:
-                return _show(_living(body)), False
+                return _show(body), False
             await self._kube.delete(kind.SESSIONS, platform, name, session.meta.uid)
         raise Problem(problems.CONFLICT, "the session was made and deleted all the time; try again")
 

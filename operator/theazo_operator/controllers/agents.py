@@ -18,7 +18,7 @@ from theazo_operator.kube.errors import KubeError, NotFound
 from theazo_operator.opening import Keyring
 from theazo_operator.reasons import Reason
 from theazo_operator.reconcile import progress
-from theazo_operator.reconcile.agent import POD_DELETED, Observed, Plan, plan, refused, remember_session
+from theazo_operator.reconcile.agent import NOTHING, POD_DELETED, Observed, Plan, plan, refused, remember_session
 from theazo_operator.resources.agent import FINISHED_PHASES, Agent
 from theazo_operator.resources.conditions import find
 from theazo_operator.resources.meta import Key, Meta
@@ -144,6 +144,7 @@ class AgentController:
             )
         except NotFound:
             self._world.agents.remove(key)  # its deletion was missed; Secret and Pod go with their owner
+            self._attempts.forget(meta.uid)
             return
         self._world.agents.put(reply)
         _log_transition(agent, status)
@@ -159,9 +160,10 @@ class AgentController:
 
     async def _after_session(self, agent: Agent) -> Plan:
         """The session that the agent was first seen with is gone: so is the agent, once the API server confirms it."""
-        key = agent.meta.key
-        session = Key(key.namespace, agent.spec.session_ref.name) if agent.spec is not None else None
-        if session is not None and await session_lives(self._kube, session, agent.status.get("sessionUID")):
+        if agent.spec is None:
+            return NOTHING  # nobody knows its session, and what can't be known deletes nothing
+        session = Key(agent.meta.key.namespace, agent.spec.session_ref.name)
+        if await session_lives(self._kube, session, agent.status.get("sessionUID")):
             return Plan(wake_after=timedelta(seconds=1))
         return Plan(delete_agent=True)
 

@@ -9,8 +9,8 @@ clear up   GET Pod → deletecollection of the agent's Secrets, but for the one 
 import secrets
 from dataclasses import replace
 
-from theazo_operator import metrics
 from theazo_operator.controllers.attempts import Attempts
+from theazo_operator.controllers.openings import opener
 from theazo_operator.controllers.world import World
 from theazo_operator.kube import resource as kind
 from theazo_operator.kube.client import Kube
@@ -37,7 +37,7 @@ class Sandboxes:
     def __init__(self, kube: Kube, world: World, keyring: Keyring) -> None:
         self._kube = kube
         self._world = world
-        self._keyring = keyring
+        self._open = opener("agent", keyring)
         self.attempts = Attempts()
 
     async def create(self, seen: Observed) -> Plan:
@@ -121,14 +121,7 @@ class Sandboxes:
             sealed = TheazoSecret.of(body)
         except NotFound:
             sealed = None
-        try:
-            resolved = resolve(spec, session, sealed, self._keyring)
-        except Refusal as refusal:
-            metrics.count_opening("agent", refusal.reason.value)
-            raise
-        for _ in resolved:
-            metrics.count_opening("agent", "Opened")
-        return resolved
+        return resolve(spec, session, sealed, self._open)
 
     async def _meet_existing_pod(self, seen: Observed) -> Plan:
         """The name is taken: by our own Pod, whose creation we did not hear of, or by somebody else's."""

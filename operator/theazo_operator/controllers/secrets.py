@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from theazo.errors import MalformedEnvelope
 from theazo.sealing import Envelope
-from theazo_operator import metrics
+from theazo_operator.controllers.openings import opener
 from theazo_operator.controllers.sessions import session_lives
 from theazo_operator.controllers.world import World
 from theazo_operator.kube import resource as kind
@@ -16,7 +16,7 @@ from theazo_operator.kube.errors import NotFound
 from theazo_operator.opening import Keyring
 from theazo_operator.reasons import Reason
 from theazo_operator.reconcile import secret as decide
-from theazo_operator.reconcile.secrets import Refusal, open_entry
+from theazo_operator.reconcile.secrets import Refusal
 from theazo_operator.resources.meta import Key
 from theazo_operator.resources.session import Entry, SecretRecord, Session, TheazoSecret
 
@@ -30,7 +30,8 @@ class SecretController:
         self._kube = kube
         self._world = world
         self._keyring = keyring
-        self._seen: set[str] = set()
+        self._open = opener("verify", keyring)
+        self._seen: dict[Key, str] = {}  # the UIDs of those whose keys are known to be ours
         # Whether an entry opens depends on its text and place alone: of 256 entries, one `set` makes us open one.
         self._verdicts: OrderedDict[bytes, Reason | None] = OrderedDict()
 
@@ -42,6 +43,7 @@ class SecretController:
         """
         record = self._world.secrets.get(key)
         if record is None:
+            self._seen.pop(key, None)
             return None
         session, now = self._world.sessions.get(key), datetime.now(UTC)
         is_platform, keys_changed = self._world.is_platform(key.namespace), self._keys_changed(record)
@@ -53,17 +55,18 @@ class SecretController:
             await self._delete(record)
         elif decided.verify:
             await self._verify(key, session, now)
-            self._seen.add(record.meta.uid)
+            self._seen[key] = record.meta.uid
         return None
 
     def _keys_changed(self, record: SecretRecord) -> bool:
         """A record that another process wrote may speak of other keys: a restored one heals, a lost one shows."""
-        if record.meta.uid in self._seen:
+        key = record.meta.key
+        if self._seen.get(key) == record.meta.uid:
             return False
-        known = self._keyring.key_ids(record.meta.key.namespace)
+        known = self._keyring.key_ids(key.namespace)
         if record.failing or not known.issuperset(record.key_ids):
             return True
-        self._seen.add(record.meta.uid)
+        self._seen[key] = record.meta.uid
         return False
 
     async def _verify(self, key: Key, session: Session | None, now: datetime) -> None:
@@ -110,11 +113,9 @@ class SecretController:
 
     def _try(self, entry: Entry, session: Session) -> Reason | None:
         try:
-            open_entry(entry, session, self._keyring)
+            self._open(entry, session)
         except Refusal as refusal:
-            metrics.count_opening("verify", refusal.reason.value)
             return refusal.reason
-        metrics.count_opening("verify", "Opened")
         return None
 
     async def _delete(self, record: SecretRecord) -> None:

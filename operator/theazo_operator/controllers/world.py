@@ -1,7 +1,6 @@
 """All that the operator knows of the cluster: one cache for each kind, and who must look again after a change."""
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -34,7 +33,7 @@ class Agents:
 
     def __init__(self) -> None:
         self._agents: dict[Key, Agent] = {}
-        self._by_session: dict[Key, set[Key]] = defaultdict(set)
+        self._by_session: dict[Key, set[Key]] = {}
 
     def get(self, key: Key) -> Agent | None:
         """Look up an agent."""
@@ -46,15 +45,20 @@ class Agents:
         known = self._agents.get(agent.meta.key)
         if known is not None and known.meta.resource_version >= agent.meta.resource_version:
             return False
+        self.remove(agent.meta.key)  # a namesake may have been in another session
         self._agents[agent.meta.key] = agent
-        self._index(agent).add(agent.meta.key)
+        self._by_session.setdefault(_session_key(agent), set()).add(agent.meta.key)
         return True
 
     def remove(self, key: Key) -> None:
         """Forget an agent that is gone."""
         agent = self._agents.pop(key, None)
-        if agent is not None:
-            self._index(agent).discard(key)
+        if agent is None:
+            return
+        session = _session_key(agent)
+        self._by_session[session].remove(key)
+        if not self._by_session[session]:
+            del self._by_session[session]
 
     def of_session(self, session: Key) -> Iterator[Key]:
         """List the agents of a session."""
@@ -62,10 +66,6 @@ class Agents:
 
     def __iter__(self) -> Iterator[Agent]:
         return iter(tuple(self._agents.values()))
-
-    def _index(self, agent: Agent) -> set[Key]:
-        session = agent.spec.session_ref.name if agent.spec else ""
-        return self._by_session[Key(agent.meta.key.namespace, session)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +187,10 @@ class World:
         for agent in self.agents:
             if agent.spec is not None and agent.spec.compute == key.name and "podUID" not in agent.status:
                 self._wake.agent(agent.meta.key)
+
+
+def _session_key(agent: Agent) -> Key:
+    return Key(agent.meta.key.namespace, agent.spec.session_ref.name if agent.spec else "")
 
 
 def _compute_namespaces(settings: Settings) -> tuple[str | None, ...]:

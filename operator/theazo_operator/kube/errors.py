@@ -5,7 +5,7 @@
     ├── Exists          409 AlreadyExists: somebody made it before
     ├── Outdated        409 Conflict, 422 on a failed JSON Patch test: look again, then decide again
     ├── Refused         400, 403, 413, 422: it will be refused again until somebody changes something
-    ├── Expired         410: the watch's resource version is too old, list again
+    ├── Expired         410, or an error on a watch: where it was it can't go on, list again
     └── Unavailable     429, 5xx, connection lost, time-out: try again later
 
 An API server's message may quote what was sent to it, and that may have been a Secret. So an error carries status and
@@ -59,7 +59,7 @@ class Refused(KubeError):
 
 
 class Expired(KubeError):
-    """410 Gone."""
+    """410 Gone, or what a watch ends with."""
 
 
 class Unavailable(KubeError):
@@ -68,7 +68,7 @@ class Unavailable(KubeError):
 
 _BY_STATUS: dict[int, type[KubeError]] = {
     400: Refused,
-    401: Unavailable,  # a token that was just rotated: the next request reads the new one
+    401: Unavailable,  # a token that was just rotated: the new one is read within a minute
     403: Refused,
     404: NotFound,
     409: Outdated,

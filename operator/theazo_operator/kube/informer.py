@@ -4,7 +4,7 @@ kopf never reports what was deleted while its watch was broken. Decisions that d
 being gone need a cache that does: after each list, what it did not hold is reported as deleted.
 
     list    in pages; each object parsed to a small fact, the raw dictionary dropped
-    watch   from the list's version on, bookmarks included; a broken watch resumes, an expired one lists again
+    watch   from the list's version on, bookmarks included; a cut one resumes, after any other error it lists again
     tell    on_change(key) for each object that appeared, changed or went; the receiver reads the cache
 """
 
@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, Protocol, TypeVar
 
 from theazo_operator.kube.client import Kube
-from theazo_operator.kube.errors import Expired, KubeError, Unavailable, classify
+from theazo_operator.kube.errors import Expired, KubeError, Unavailable
 from theazo_operator.kube.resource import Resource
 from theazo_operator.logs import where
 from theazo_operator.resources.meta import Key, Meta
@@ -57,7 +57,8 @@ class Informer(Generic[F]):
         self._selector = selector
         self._facts: dict[Key, F] = {}
         self._last_contact = self._last_turn = time.monotonic()
-        self._cuts = 0
+        self._version: str | None = None  # where the next watch begins; None: a list comes first
+        self._failures = 0
         self.synced = asyncio.Event()
 
     @property
@@ -67,7 +68,7 @@ class Informer(Generic[F]):
 
     @property
     def age(self) -> float:
-        """Seconds since the API server last said anything on this watch, bookmarks (one a minute) included."""
+        """Seconds since a list, an event or a bookmark (one a minute) last showed that the facts are true."""
         return time.monotonic() - self._last_contact
 
     @property
@@ -93,24 +94,21 @@ class Informer(Generic[F]):
         return fact
 
     async def run(self) -> None:
-        """List and watch for ever."""
-        failures = 0
+        """List and watch for ever. A pause follows whatever is over, a longer one each time until a watch lasts."""
         while True:
             self._last_turn = time.monotonic()
             try:
-                version = await self._list()
-                failures = 0
-                self.synced.set()
-                while True:
-                    self._last_turn = time.monotonic()
-                    version = await self._watch(version)
-            except Expired:
-                log.info("watch expired, listing again", extra={"resource": self.name})
+                if self._version is None:
+                    self._version = await self._list()
+                    self.synced.set()
+                    continue
+                await self._watch(self._version)
             except KubeError as error:
-                delay = _BACKOFFS[min(failures, len(_BACKOFFS) - 1)]
-                failures += 1
-                log.warning("watch broken", extra={"resource": self.name, "error": str(error), "retry_seconds": delay})
-                await asyncio.sleep(delay)
+                self._version = None
+                level = logging.INFO if isinstance(error, Expired) else logging.WARNING
+                log.log(level, "watch broken, listing again", extra={"resource": self.name, "error": str(error)})
+            await asyncio.sleep(_BACKOFFS[min(self._failures, len(_BACKOFFS) - 1)])
+            self._failures += 1
 
     async def _list(self) -> str:
         listed: set[Key] = set()
@@ -129,30 +127,34 @@ class Informer(Generic[F]):
             self._removed(key)
         return str(version)
 
-    async def _watch(self, version: str) -> str:
-        """Follow one watch request until the server ends it, and say where to go on from."""
+    async def _watch(self, since: str) -> None:
+        """Follow one watch request until it ends or is cut; the next one goes on from the last event.
+
+        Raises:
+            KubeError: there has to be a list first.
+        """
+        began = time.monotonic()
         try:
-            async for event in self._kube.watch(self._resource, self._namespace, self._selector, version):
+            async for event in self._kube.watch(self._resource, self._namespace, self._selector, since):
+                self._handle(event)
                 self._last_contact = time.monotonic()
-                self._cuts = 0
-                version = self._handle(event, version)
         except Unavailable as error:
             log.info("watch cut, resuming", extra={"resource": self.name, "error": str(error)})
-            await asyncio.sleep(_BACKOFFS[min(self._cuts, len(_BACKOFFS) - 1)])
-            self._cuts += 1
-        return version
+        finally:
+            # By time and not by events: a quiet watch may have none, and one that breaks may have some each time.
+            if time.monotonic() - began > _BACKOFFS[-1]:
+                self._failures = 0
 
-    def _handle(self, event: Mapping[str, Any], version: str) -> str:
+    def _handle(self, event: Mapping[str, Any]) -> None:
         body = event["object"]
         match event["type"]:
             case "ADDED" | "MODIFIED":
                 self._changed(body)
             case "DELETED":
                 self._deleted(Meta.of(body))
-            case "ERROR":
-                code = int(body.get("code") or 0)
-                raise classify(code, "")("WATCH", self.name, code, str(body.get("reason") or ""))
-        return str((body.get("metadata") or {}).get("resourceVersion") or version)
+            case "ERROR":  # whatever its code: at the same version the same would come again
+                raise Expired("WATCH", self.name, int(body.get("code") or 0), str(body.get("reason") or ""))
+        self._version = (body.get("metadata") or {}).get("resourceVersion") or self._version
 
     def _changed(self, body: Mapping[str, Any]) -> Key:
         key = Key(body["metadata"].get("namespace", ""), body["metadata"]["name"])

@@ -77,13 +77,13 @@ def refused(agent: Agent, now: datetime, health: Health, message: str) -> dict[s
 def starting(agent: Agent, pod: SandboxPod, now: datetime) -> dict[str, Any]:
     """The Pod is there and its container is not up yet."""
     message = "the sandbox starts" if pod.waiting_reason is None else f"the sandbox waits: {pod.waiting_reason}"
-    conditions = [*_made(pod), *verdict(Health.WORKING, Reason.SANDBOX_STARTING, message)]
+    conditions = [*_made(agent, pod), *verdict(Health.WORKING, Reason.SANDBOX_STARTING, message)]
     return _status(agent, now, "Pending", conditions, _of_pod(pod))
 
 
 def running(agent: Agent, pod: SandboxPod, now: datetime) -> dict[str, Any]:
     """The container `sandbox` is up."""
-    conditions = [*_made(pod), *verdict(Health.WELL, Reason.SANDBOX_RUNNING, "the sandbox runs")]
+    conditions = [*_made(agent, pod), *verdict(Health.WELL, Reason.SANDBOX_RUNNING, "the sandbox runs")]
     return _status(agent, now, "Running", conditions, {**_of_pod(pod), **_started(pod)})
 
 
@@ -125,7 +125,7 @@ def _finish(
     agent: Agent, now: datetime, reason: Reason, message: str, pod: SandboxPod | None, record: Mapping[str, Any]
 ) -> dict[str, Any]:
     well = reason is Reason.COMPLETED
-    milestones = _made(pod) if pod else recall(agent.status, "SecretsResolved", "SandboxCreated")
+    milestones = _made(agent, pod) if pod else recall(agent.status, "SecretsResolved", "SandboxCreated")
     conditions = [
         *milestones,
         *verdict(Health.WELL if well else Health.STUCK, reason, message),
@@ -136,11 +136,12 @@ def _finish(
     )
 
 
-def _made(pod: SandboxPod) -> Sequence[Condition]:
+def _made(agent: Agent, pod: SandboxPod) -> Sequence[Condition]:
+    declared = agent.spec is not None and agent.spec.secrets
     names = len(pod.snapshot.secrets) if pod.snapshot else 0
     resolved = (
         Condition("SecretsResolved", status=True, reason=Reason.RESOLVED, message=f"declared secrets resolved: {names}")
-        if names
+        if names or declared
         else Condition("SecretsResolved", status=True, reason=Reason.NONE_DECLARED, message="no secrets to resolve")
     )
     made = Condition(

@@ -1,11 +1,11 @@
 """From declared names to opened values: only what the agent declared, and all of it or nothing."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from theazo.sealing import Binding
 from theazo.secret_value import SecretValue
-from theazo_operator.opening import Keyring, OpeningError
+from theazo_operator.opening import InvalidValue, Keyring, OpeningError
 from theazo_operator.reasons import Reason
 from theazo_operator.resources.agent import AgentSpec, DeclaredSecret
 from theazo_operator.resources.sandbox import SnapshotEntry
@@ -14,6 +14,8 @@ from theazo_operator.resources.session import Entry, Session, TheazoSecret
 # What one Kubernetes Secret holds at most (core/v1 MaxSecretSize), in bytes of values.
 MAX_TOTAL = 1024 * 1024
 _NAMES_SHOWN = 10
+# `open_entry` with its keyring.
+Opener = Callable[[Entry, Session], SecretValue]
 
 
 class Refusal(Exception):
@@ -34,7 +36,7 @@ class Resolved:
     value: SecretValue
 
 
-def resolve(spec: AgentSpec, session: Session, sealed: TheazoSecret | None, keyring: Keyring) -> list[Resolved]:
+def resolve(spec: AgentSpec, session: Session, sealed: TheazoSecret | None, open_one: Opener) -> list[Resolved]:
     """Open what the agent declared.
 
     Raises:
@@ -45,7 +47,7 @@ def resolve(spec: AgentSpec, session: Session, sealed: TheazoSecret | None, keyr
     if missing:
         raise Refusal(Reason.SECRET_NOT_FOUND, _missing(missing, session), waits=True)
     present = [each for each in spec.secrets if each.key in entries]
-    resolved = [_open(each, entries[each.key], session, keyring) for each in present]
+    resolved = [_open(each, entries[each.key], session, open_one) for each in present]
     size = sum(len(each.value) for each in resolved)
     if size > MAX_TOTAL:
         raise Refusal(
@@ -65,14 +67,14 @@ def open_entry(entry: Entry, session: Session, keyring: Keyring) -> SecretValue:
     binding = Binding(platform=key.namespace, session=key.name, sealing_id=session.sealing_id, name=entry.name)
     try:
         return keyring.open(entry.ciphertext, binding)
-    except OpeningError as error:
+    except (OpeningError, InvalidValue) as error:
         reason, message = Reason(error.reason), f"secret {entry.name}: {error}"
     # Raised outside the handler: the cause must not travel along, not even as __context__.
     raise Refusal(reason, message)
 
 
-def _open(declared: DeclaredSecret, entry: Entry, session: Session, keyring: Keyring) -> Resolved:
-    value = open_entry(entry, session, keyring)
+def _open(declared: DeclaredSecret, entry: Entry, session: Session, open_one: Opener) -> Resolved:
+    value = open_one(entry, session)
     return Resolved(SnapshotEntry(name=declared.name, source=declared.key, updated_at=entry.updated_at), value)
 
 

@@ -65,7 +65,6 @@ class Meta:
     created: datetime
     deleting: bool
     tracked: bool
-    owned: bool
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> "Meta":
@@ -79,7 +78,6 @@ class Meta:
             created=parse_time(metadata["creationTimestamp"]),
             deleting="deletionTimestamp" in metadata,
             tracked=_is_tracked(metadata),
-            owned=bool(metadata.get("ownerReferences")),
         )
 
 

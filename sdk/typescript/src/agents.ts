@@ -10,6 +10,9 @@ import type { Transport } from './transport.js'
 /** A secret to declare: its name, or the variable's name with the secret's (`from`), or one that may be missing. */
 export type SecretDeclaration = string | { name: string; from?: string | undefined; optional?: boolean | undefined }
 
+/** By resource, such as `{ cpu: '500m', memory: '256Mi', 'nvidia.com/gpu': 1 }`. */
+export type Quantities = Readonly<Record<string, string | number>>
+
 export interface AgentOptions {
   /** What kind of sandbox: `python`, `node`, or another that the cluster has. */
   compute: string
@@ -17,7 +20,7 @@ export interface AgentOptions {
   secrets?: readonly SecretDeclaration[] | undefined
   command?: readonly string[] | undefined
   args?: readonly string[] | undefined
-  resources?: { limits?: Record<string, string>; requests?: Record<string, string> } | undefined
+  resources?: { limits?: Quantities | undefined; requests?: Quantities | undefined } | undefined
   restartPolicy?: 'Never' | 'OnFailure' | 'Always' | undefined
   activeDeadlineSeconds?: number | undefined
   ttlSecondsAfterFinished?: number | undefined
@@ -176,7 +179,7 @@ export class Agents extends Shown {
   async create(options: AgentOptions): Promise<Agent> {
     const { idempotencyKey = randomUUID(), ...body } = options
     if (!/^(?=.{1,255}$)[!-~]([ -~]*[!-~])?$/.test(idempotencyKey)) {
-      throw new InvalidName('an idempotency key has 1 to 255 printable ASCII characters')
+      throw new InvalidName('an idempotency key has 1 to 255 printable ASCII characters, no space first or last')
     }
     // What is no name may be a value: it doesn't leave the process.
     for (const secret of body.secrets ?? []) {

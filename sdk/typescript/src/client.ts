@@ -9,6 +9,11 @@ export interface TheazoOptions {
   apiKey?: string | undefined
   /** Where the API is; default: the environment variable THEAZO_BASE_URL. */
   baseUrl?: string | undefined
+  /**
+   * Of the platform's sealing key: values are sealed to this key only, whatever key the API gives, so whoever takes the
+   * API over reads none of them. Default: the environment variable THEAZO_FINGERPRINT, or else the API is trusted.
+   */
+  fingerprint?: string | undefined
   /** For each attempt, in milliseconds; default 30,000. */
   timeoutMs?: number | undefined
   /** How often a request is tried again when that may help; default 4. */
@@ -23,6 +28,7 @@ export interface TestOptions extends TheazoOptions {
 }
 
 const API_KEY = /^th_live_[a-z2-7]{12}_[a-z2-7]{52}$/
+const FINGERPRINT = /^[0-9a-f]{16}$/
 const LONGEST_TIMEOUT_MS = 2 ** 31 - 1 // of setTimeout
 
 /** A client of one platform. It holds no connection and needs no closing. */
@@ -34,6 +40,7 @@ export class Theazo extends Shown {
   constructor(options: TheazoOptions = {}) {
     super()
     const { timeoutMs = 30_000, maxRetries = 4 } = options
+    const fingerprint = checkedFingerprint(options.fingerprint ?? process.env['THEAZO_FINGERPRINT'])
     this.#transport = new Transport({
       apiKey: checkedKey(options.apiKey ?? process.env['THEAZO_API_KEY']),
       baseUrl: checkedUrl(options.baseUrl ?? process.env['THEAZO_BASE_URL']),
@@ -42,7 +49,7 @@ export class Theazo extends Shown {
       fetch: options.fetch ?? ((url, request) => globalThis.fetch(url, request)),
       clock: (options as TestOptions).clock ?? CLOCK,
     })
-    this.sessions = new Sessions(this.#transport, new SealingKey(this.#transport))
+    this.sessions = new Sessions(this.#transport, new SealingKey(this.#transport, fingerprint))
   }
 
   override toJSON(): object {
@@ -80,6 +87,17 @@ function checkedUrl(text: string | undefined): string {
     throw new ConfigurationError(`a base URL has no user, password, ? or #: ${remedy}`)
   }
   return url.origin + url.pathname.replace(/\/+$/, '')
+}
+
+function checkedFingerprint(fingerprint: string | undefined): string | undefined {
+  // An empty one is a pin that got lost on its way, and must not become none.
+  if (fingerprint !== undefined && (typeof fingerprint !== 'string' || !FINGERPRINT.test(fingerprint))) {
+    throw new ConfigurationError(
+      'this is no fingerprint, which is 16 lower-case hex digits, as `theazo platforms list` shows them: ' +
+        'give the option fingerprint, or set the environment variable THEAZO_FINGERPRINT',
+    )
+  }
+  return fingerprint
 }
 
 function checkedNumber(name: string, value: number, least: number, most: number): number {

@@ -2,8 +2,8 @@
 //
 // TheazoError
 // ├── ConfigurationError      an option or environment variable is missing or unusable
+// ├── InvalidName             a name, an id, a user or an idempotency key that the rules refuse: nothing was sent
 // ├── SealingError            a value can't be sealed: nothing was sent
-// │   ├── InvalidName
 // │   ├── InvalidPublicKey
 // │   └── InvalidValue
 // ├── APIError                the API answered, and said no: status, code, detail, requestId
@@ -44,17 +44,17 @@ export class ConfigurationError extends TheazoError {
   }
 }
 
+/** A name, id, user or idempotency key that the rules refuse; the message says which and why. Nothing was sent. */
+export class InvalidName extends TheazoError {
+  static {
+    this.prototype.name = 'InvalidName'
+  }
+}
+
 /** A value can't be sealed. Nothing was sent. */
 export class SealingError extends TheazoError {
   static {
     this.prototype.name = 'SealingError'
-  }
-}
-
-/** A secret's name, a platform, a session, a sealing id or a user that the rules refuse; the message says why. */
-export class InvalidName extends SealingError {
-  static {
-    this.prototype.name = 'InvalidName'
   }
 }
 
@@ -124,7 +124,7 @@ export class Unauthorized extends APIError {
   }
 }
 
-/** 403: the API key's platform isn't served any more. */
+/** 403: the API key's platform isn't served any more, or the cluster refuses what was asked; `code` says which. */
 export class PermissionDenied extends APIError {
   static {
     this.prototype.name = 'PermissionDenied'

@@ -1,5 +1,5 @@
 /** The TypeScript SDK of Theazo: gives each AI agent exactly the secrets that it declared. */
-export type { Agent, AgentOptions, Agents, SecretDeclaration, WaitOptions } from './agents.js'
+export type { Agent, AgentOptions, Agents, Quantities, SecretDeclaration, WaitOptions } from './agents.js'
 export { Theazo, type TheazoOptions } from './client.js'
 export * from './errors.js'
 export * from './errors-local.js'

@@ -112,7 +112,8 @@ function problemOf(reply: Reply): Problem {
   // Only a problem is quoted. Another text is some proxy's, and may hold anything.
   const content = reply.type === PROBLEM_TYPE ? parsed(reply.text) : null
   if (content === null || typeof content['code'] !== 'string') {
-    const detail = 'the answer is not of a Theazo API; check the base URL, and what stands before the API'
+    const what = redirects(status) ? 'the server redirects, which is not followed' : 'the answer is not of a Theazo API'
+    const detail = `${what}; check the base URL, and what stands before the API`
     return { status, code: 'unexpected_reply', detail, requestId, missing: [], errors: [] }
   }
   const errors = Array.isArray(content['errors']) ? content['errors'] : []
@@ -124,6 +125,11 @@ function problemOf(reply: Reply): Problem {
     missing: Array.isArray(content['missing']) ? content['missing'].map(line) : [],
     errors: errors.map((error) => ({ pointer: line(error?.pointer), detail: line(error?.detail) })),
   }
+}
+
+/** A browser's fetch shows 0 in the place of a redirect's status. */
+function redirects(status: number): boolean {
+  return status === 0 || (status >= 300 && status < 400)
 }
 
 /** One line of a text, not too long: errors land in logs. */
@@ -168,15 +174,12 @@ const GONE: ReadonlySet<string> = new Set([
  *
  * Full jitter, so that many clients don't come back together; what `Retry-After` says, if that is longer.
  */
-export function backOff(retry: number, random: number, retryAfter: string | null, nowMs: number): number {
+export function backOff(retry: number, random: number, retryAfter: string | null): number {
   const jittered = random * Math.min(BACK_OFF_MS * 2 ** retry, MAX_BACK_OFF_MS)
-  return Math.max(jittered, Math.min(retryAfterMs(retryAfter, nowMs), MAX_RETRY_AFTER_MS))
+  return Math.max(jittered, Math.min(retryAfterMs(retryAfter), MAX_RETRY_AFTER_MS))
 }
 
-function retryAfterMs(text: string | null, nowMs: number): number {
-  if (text === null) {
-    return 0
-  }
-  const date = Date.parse(text)
-  return /^\d{1,9}$/.test(text) ? Number(text) * 1000 : Number.isNaN(date) ? 0 : Math.max(0, date - nowMs)
+/** What isn't in seconds counts as nothing: this API never sends a date, and a date asks the clock of the machine. */
+function retryAfterMs(text: string | null): number {
+  return text !== null && /^\d+$/.test(text) ? Number(text) * 1000 : 0
 }

@@ -6,10 +6,13 @@ import type { Transport } from './transport.js'
 /** The platform's public key: fetched once for a client, and again when the API says that it has changed. */
 export class SealingKey {
   readonly #transport: Transport
+  readonly #fingerprint: string | undefined
   #fetched: Promise<{ platform: string; key: PublicKey }> | undefined
 
-  constructor(transport: Transport) {
+  /** With a fingerprint, no other key is taken, whatever the API gives. */
+  constructor(transport: Transport, fingerprint?: string) {
     this.#transport = transport
+    this.#fingerprint = fingerprint
   }
 
   /** The key of a session's platform. Throws InvalidPublicKey if what the API gives can't be that. */
@@ -42,6 +45,12 @@ export class SealingKey {
     const key = PublicKey.fromBase64(fields.text('publicKey'))
     if (key.keyId !== fields.text('keyId')) {
       throw new InvalidPublicKey('the sealing key does not have the key id that the API gives it')
+    }
+    if (this.#fingerprint !== undefined && key.keyId !== this.#fingerprint) {
+      throw new InvalidPublicKey(
+        `the API gave the sealing key ${key.keyId}, not the pinned ${this.#fingerprint}; nothing was sealed. ` +
+          'Pin another only after an administrator confirms it (`theazo platforms list`)',
+      )
     }
     return { platform: fields.text('platform'), key }
   }

@@ -91,6 +91,9 @@ export class Sessions extends Shown {
 
   /** The platform's sessions, page by page as they are asked for. */
   async *list(options: { user?: string | undefined } = {}): AsyncGenerator<Session, void, undefined> {
+    if (options.user !== undefined) {
+      checkUser(options.user)
+    }
     for await (const item of pages(this.#transport, ['sessions'], 'sessions', { user: options.user })) {
       yield new Session(this.#transport, this.#sealingKey, sessionOf(item))
     }

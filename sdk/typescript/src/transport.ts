@@ -9,7 +9,7 @@ export interface FetchOptions {
   readonly method: string
   readonly headers: Record<string, string>
   readonly body?: string
-  readonly redirect: 'error'
+  readonly redirect: 'manual'
   readonly signal: AbortSignal
 }
 
@@ -25,7 +25,7 @@ export type Fetch = (url: string, options: FetchOptions) => Promise<FetchAnswer>
 
 const SHORTEST_ATTEMPT_MS = 250
 
-/** Time and chance, so that tests need neither. */
+/** Time and chance, so that tests need neither. `now` is of a clock that never goes back, in milliseconds. */
 export interface Clock {
   now(): number
   sleep(ms: number): Promise<void>
@@ -33,7 +33,7 @@ export interface Clock {
 }
 
 export const CLOCK: Clock = {
-  now: () => Date.now(),
+  now: () => performance.now(),
   sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
   random: () => Math.random(),
 }
@@ -76,7 +76,7 @@ export class Transport {
         call,
         Math.min(timeoutMs, Math.max(deadline - clock.now(), SHORTEST_ATTEMPT_MS)),
       )
-      const passing = result instanceof ConnectionFailed ? !(result instanceof Redirected) : isPassing(result)
+      const passing = result instanceof ConnectionFailed || isPassing(result)
       const left = deadline - clock.now()
       if (!passing || retry >= maxRetries || left <= 0) {
         if (result instanceof ConnectionFailed) {
@@ -87,7 +87,7 @@ export class Transport {
       }
       maybeDone ||= result instanceof ConnectionFailed || result.status >= 500
       const retryAfter = result instanceof ConnectionFailed ? null : result.retryAfter
-      await clock.sleep(Math.min(left, backOff(retry, clock.random(), retryAfter, clock.now())))
+      await clock.sleep(Math.min(left, backOff(retry, clock.random(), retryAfter)))
     }
   }
 
@@ -125,21 +125,15 @@ export class Transport {
       headers['idempotency-key'] = call.idempotencyKey
     }
     if (call.body === undefined) {
-      return { method: call.method, headers, redirect: 'error', signal }
+      return { method: call.method, headers, redirect: 'manual', signal }
     }
     headers['content-type'] = call.type ?? JSON_TYPE
-    return { method: call.method, headers, body: JSON.stringify(call.body), redirect: 'error', signal }
+    return { method: call.method, headers, body: JSON.stringify(call.body), redirect: 'manual', signal }
   }
 }
 
-/** Trying again would only be redirected again. */
-class Redirected extends ConnectionFailed {}
-
 function failure(error: unknown, baseUrl: string): ConnectionFailed {
   const cause: unknown = error instanceof Error ? error.cause : undefined
-  if (cause instanceof Error && cause.message.includes('redirect')) {
-    return new Redirected(`${baseUrl} redirects, which is not followed; take the URL that it leads to as base URL`)
-  }
   const code: unknown = typeof cause === 'object' && cause !== null && 'code' in cause ? cause.code : undefined
   const why = typeof code === 'string' && /^[A-Z][A-Z0-9_]{2,50}$/.test(code) ? ` (${code})` : ''
   return new ConnectionFailed(`no answer from ${baseUrl}${why}; check the base URL and the network`)

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, test } from 'node:test'
 import { ConfigurationError, Theazo } from '../src/index.js'
 import { API_KEY, BASE_URL, reply, rig, SESSION, thrown } from './support.js'
 
-const VARIABLES = ['THEAZO_API_KEY', 'THEAZO_BASE_URL']
+const VARIABLES = ['THEAZO_API_KEY', 'THEAZO_BASE_URL', 'THEAZO_FINGERPRINT']
 const kept = new Map(VARIABLES.map((name) => [name, process.env[name]]))
 
 beforeEach(() => {
@@ -58,6 +58,19 @@ test('the environment gives what no option does', async () => {
   assert.equal(asked[0]?.url, 'https://from.env/theazo/v1/sessions/s-abc')
 })
 
+test('a pin that is none is refused, from the environment too', async () => {
+  for (const fingerprint of ['', '0123456789ABCDEF', '0123456789abcde', '0123456789abcdef\n', 'acme']) {
+    const error = await thrown(
+      ConfigurationError,
+      () => new Theazo({ apiKey: API_KEY, baseUrl: BASE_URL, fingerprint }),
+    )
+    assert.match(error.message, /fingerprint.*THEAZO_FINGERPRINT/)
+    process.env['THEAZO_FINGERPRINT'] = fingerprint
+    await thrown(ConfigurationError, () => new Theazo({ apiKey: API_KEY, baseUrl: BASE_URL }))
+    delete process.env['THEAZO_FINGERPRINT']
+  }
+})
+
 test('a base URL that is none, or holds a password, is refused and never shown', async () => {
   for (const baseUrl of [
     'canary',
@@ -87,7 +100,7 @@ test('each request follows no redirect, says who asks, and wants JSON', async ()
   const { theazo, asked } = rig([reply(200, SESSION)])
   await theazo.sessions.forUser('user_123', { ttlSeconds: 60 })
   const { options, url, body, method } = asked[0] ?? assert.fail()
-  assert.equal(options.redirect, 'error')
+  assert.equal(options.redirect, 'manual')
   assert.match(options.headers['user-agent'] ?? '', /^theazo-typescript\/\d/)
   assert.equal(options.headers['content-type'], 'application/json')
   assert.deepEqual([method, url, body], ['POST', `${BASE_URL}/v1/sessions`, { user: 'user_123', ttlSeconds: 60 }])

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
-import { ConnectionFailed, RequestTimeout, Theazo } from '../src/index.js'
+import { APIError, ConnectionFailed, RequestTimeout, Theazo } from '../src/index.js'
 import { API_KEY, SESSION, thrown } from './support.js'
 
 async function served(listener: RequestListener, use: (baseUrl: string) => Promise<void>): Promise<void> {
@@ -35,8 +35,10 @@ test('the key follows no redirect', async () => {
     response.writeHead(307, { location: '/elsewhere' }).end()
   }
   await served(listener, async (baseUrl) => {
-    const error = await thrown(ConnectionFailed, () => new Theazo({ apiKey: API_KEY, baseUrl }).sessions.get('s-abc'))
+    const error = await thrown(APIError, () => new Theazo({ apiKey: API_KEY, baseUrl }).sessions.get('s-abc'))
+    assert.equal(error.status, 307)
     assert.match(error.message, /redirects/)
+    assert.ok(!error.message.includes('elsewhere'))
   })
   assert.equal(requests, 1)
 })

@@ -12,7 +12,7 @@ test("the README's code runs as it stands", async () => {
   globalThis.fetch = async (url, options) => {
     const { method = 'GET', headers, body } = options ?? {}
     const { signal } = new AbortController()
-    const request = { method, headers: { ...headers } as Record<string, string>, redirect: 'error', signal } as const
+    const request = { method, headers: { ...headers } as Record<string, string>, redirect: 'manual', signal } as const
     const {
       status,
       headers: got,

@@ -30,6 +30,7 @@ export async function types(session: Session, theazo: Theazo): Promise<void> {
   await secrets.set({ TEXT: 5 })
   // @ts-expect-error values are not declared, names are
   await agents.create({ compute: 'python', secrets: { TEXT: 'x' } })
+  await agents.create({ compute: 'python', resources: { limits: { cpu: 1, memory: '256Mi' }, requests: undefined } })
   // @ts-expect-error every agent has a compute
   await agents.create({ secrets: ['TEXT'] })
   // @ts-expect-error `until` is one of two words

@@ -17,6 +17,7 @@ from theazo.errors import (
     ConfigurationError,
     Conflict,
     ConnectionFailed,
+    FieldProblem,
     InvalidName,
     InvalidPublicKey,
     InvalidRequest,
@@ -47,19 +48,23 @@ from theazo.secret_value import SecretValue
 if TYPE_CHECKING:
     from theazo.aio import AsyncAgent, AsyncSession, AsyncTheazo
     from theazo.client import Agent, Session, Theazo
-    from theazo.models import AgentSecret, SecretInfo, SecretSpec
+    from theazo.models import AgentOptions, AgentSecret, Phase, Resources, SecretInfo, SecretSpec, Until
 
 # Imported when they are asked for: the operator uses this package too, and has no need of an HTTP client.
 _LAZY = {
     "Agent": "theazo.client",
+    "AgentOptions": "theazo.models",
     "AgentSecret": "theazo.models",
     "AsyncAgent": "theazo.aio",
     "AsyncSession": "theazo.aio",
     "AsyncTheazo": "theazo.aio",
+    "Phase": "theazo.models",
+    "Resources": "theazo.models",
     "SecretInfo": "theazo.models",
     "SecretSpec": "theazo.models",
     "Session": "theazo.client",
     "Theazo": "theazo.client",
+    "Until": "theazo.models",
 }
 
 __all__ = [
@@ -69,6 +74,7 @@ __all__ = [
     "AgentError",
     "AgentFailed",
     "AgentNotFound",
+    "AgentOptions",
     "AgentSecret",
     "AsyncAgent",
     "AsyncSession",
@@ -79,6 +85,7 @@ __all__ = [
     "Conflict",
     "ConnectionFailed",
     "Envelope",
+    "FieldProblem",
     "InvalidName",
     "InvalidPublicKey",
     "InvalidRequest",
@@ -88,9 +95,11 @@ __all__ = [
     "NotFound",
     "OpeningError",
     "PermissionDenied",
+    "Phase",
     "PublicKey",
     "RateLimited",
     "RequestTimeout",
+    "Resources",
     "SealingError",
     "SecretInfo",
     "SecretNotFound",
@@ -106,6 +115,7 @@ __all__ = [
     "TooLarge",
     "Unauthorized",
     "Unprocessable",
+    "Until",
     "WaitTimeout",
     "seal",
     "session_name",

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from itertools import count
 from typing import Any, NamedTuple, TypeAlias
 
@@ -47,7 +48,7 @@ class _Session:
     document: Document
     secrets: dict[str, Document] = field(default_factory=dict)
     agents: dict[str, Document] = field(default_factory=dict)
-    creations: dict[str, tuple[bytes, str]] = field(default_factory=dict)  # by idempotency key: body and agent
+    creations: dict[str, bytes] = field(default_factory=dict)  # what was asked for, by agent
 
 
 class FakeApi:
@@ -77,16 +78,20 @@ class FakeApi:
         headers.setdefault("content-type", "application/json")
         return httpx2.Response(status, headers=headers, content=json.dumps(body))
 
-    def agent(self, agent_id: str) -> Document:
-        """An agent of whichever session.
-
-        Raises:
-            KeyError: if there is none.
-        """
+    def find(self, agent_id: str) -> tuple[Document, dict[str, Document]]:
+        """An agent of whichever session, and what secrets that has. Raises KeyError if there is none."""
         for session in self.sessions.values():
             if agent_id in session.agents:
-                return session.agents[agent_id]
+                return session.agents[agent_id], session.secrets
         raise KeyError(agent_id)
+
+    def start(self, agent_id: str) -> None:
+        """Gives an agent its sandbox, with the values that its session has now."""
+        agent, stored = self.find(agent_id)
+        agent |= {"phase": "Running", "reason": "SandboxRunning", "message": None, "stalled": False}
+        agent |= {"podName": f"{agent_id}-0", "startedAt": now()}
+        for each in agent["secrets"]:
+            each["updatedAt"] = stored[each["from"]]["updatedAt"] if each["from"] in stored else None
 
     def make_session(self, user: str, ttl: int | None = None) -> Document:
         """A new session of a user, in place of the one that was there."""
@@ -119,8 +124,6 @@ class FakeApi:
 
     def _post_session(self, request: httpx2.Request) -> Answer:
         body = json.loads(request.content)
-        if not isinstance(body["user"], str) or not body["user"]:
-            raise _Problem(400, "invalid_request", "user is a text of 1 to 256 characters")
         found = self.sessions.get(session_name(self.platform, body["user"]))
         return (200, found.document) if found else (201, self.make_session(body["user"], body.get("ttlSeconds")))
 
@@ -181,29 +184,29 @@ class FakeApi:
     def _post_agent(self, request: httpx2.Request, session_id: str) -> Answer:
         session, body = self._session(session_id), json.loads(request.content)
         key = request.headers.get("idempotency-key", secrets.token_hex(8))
-        if key in session.creations:
-            content, agent_id = session.creations[key]
-            if content != request.content:
+        # As the API does: the same key gives the same id, also once the agent was deleted and is made again.
+        agent_id = "a-" + sha256((session.document["sealingId"] + key).encode()).hexdigest()[:26]
+        if agent_id in session.agents:
+            if session.creations[agent_id] != request.content:
                 raise _Problem(409, "idempotency_mismatch", "this Idempotency-Key was used for another request")
-            return 200, self._agent_of(session_id, agent_id)
+            return 200, session.agents[agent_id]
+        declared = [{"name": each} if isinstance(each, str) else each for each in body.get("secrets", ())]
+        needed = {each.get("from", each["name"]) for each in declared if not each.get("optional")}
+        if missing := sorted(needed - session.secrets.keys()):
+            raise _Problem(422, "secret_not_found", f"the session has no secret {', '.join(missing)}", missing=missing)
         if body["compute"] not in self.computes:
             raise _Problem(422, "compute_not_found", "there is no such compute")
-        declared = [{"name": each} if isinstance(each, str) else each for each in body.get("secrets", ())]
-        needed = [each.get("from", each["name"]) for each in declared if not each.get("optional")]
-        if missing := [name for name in needed if name not in session.secrets]:
-            raise _Problem(422, "secret_not_found", f"the session has no secret {', '.join(missing)}", missing=missing)
-        agent = self._make_agent(session, body["compute"], declared)
-        session.creations[key] = (request.content, agent["id"])
-        return 201, agent
+        session.creations[agent_id] = request.content
+        return 201, self._make_agent(session, agent_id, body["compute"], declared)
 
-    def _make_agent(self, session: _Session, compute: str, declared: list[Document]) -> Document:
+    def _make_agent(self, session: _Session, agent_id: str, compute: str, declared: list[Document]) -> Document:
         names = [{"name": each["name"], "from": each.get("from", each["name"]), "updatedAt": None} for each in declared]
-        agent: Document = {"id": f"a-{secrets.token_hex(8)}", "sessionId": session.document["id"], "compute": compute}
+        agent: Document = {"id": agent_id, "sessionId": session.document["id"], "compute": compute}
         agent |= {"phase": "Pending", "reason": None, "message": None, "stalled": False, "secrets": names}
         agent |= dict.fromkeys(("podName", "exitCode", "startedAt", "finishedAt")) | {"createdAt": now()}
+        session.agents[agent_id] = agent
         if self.starts:
-            agent |= {"phase": "Running", "reason": "Running", "podName": f"{agent['id']}-0", "startedAt": now()}
-        session.agents[agent["id"]] = agent
+            self.start(agent_id)
         return agent
 
     def _get_agents(self, request: httpx2.Request, session_id: str) -> Answer:

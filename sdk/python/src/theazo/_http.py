@@ -28,7 +28,7 @@ class Link:
     """Carries out operations, one after the other in the thread that asks. Threads may share it."""
 
     def __init__(self, config: Config, policy: Policy, transport: httpx2.BaseTransport | None) -> None:
-        self.api = Operations(policy)
+        self.api = Operations(policy, config.fingerprint)
         self.base_url = config.base_url
         self.client = httpx2.Client(headers=_headers(config), timeout=policy.timeout, transport=transport)
         self.sleep: Callable[[float], None] = time.sleep
@@ -84,7 +84,7 @@ class AsyncLink:
     """Carries out operations in the running event loop of asyncio. Tasks may share it."""
 
     def __init__(self, config: Config, policy: Policy, transport: httpx2.AsyncBaseTransport | None) -> None:
-        self.api = Operations(policy)
+        self.api = Operations(policy, config.fingerprint)
         self.base_url = config.base_url
         self.client = httpx2.AsyncClient(headers=_headers(config), timeout=policy.timeout, transport=transport)
         self.sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -131,10 +131,10 @@ class AsyncLink:
 
 
 def configured(
-    api_key: str | None, base_url: str | None, timeout: float, max_retries: int
+    api_key: str | None, base_url: str | None, fingerprint: str | None, timeout: float, max_retries: int
 ) -> tuple[Config, Policy] | ConfigurationError:
     """What a client is made from, or what is wrong. Raises nothing, since the key is a variable here."""
-    config = configure(api_key, base_url, timeout, max_retries, os.environ)
+    config = configure(api_key, base_url, fingerprint, timeout=timeout, max_retries=max_retries, environ=os.environ)
     return (config, Policy(timeout, max_retries)) if isinstance(config, Config) else config
 
 

@@ -34,11 +34,12 @@ class AsyncTheazo:
         api_key: str | None = None,
         base_url: str | None = None,
         *,
+        fingerprint: str | None = None,
         timeout: float = 30.0,
         max_retries: int = 4,
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
-        found = configured(api_key, base_url, timeout, max_retries)
+        found = configured(api_key, base_url, fingerprint, timeout, max_retries)
         del api_key, base_url
         self._link = AsyncLink(*usable(found), transport)
         self._base_url = self._link.base_url

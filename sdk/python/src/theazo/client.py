@@ -19,12 +19,15 @@ class Theazo:
     """A client of one platform. Threads may share it; close it, or use it in a `with` statement.
 
     Every method may raise `APIError` and `ConnectionFailed`, both after retries with back-off, and `InvalidName` for an
-    id that can't be one.
+    id or a user that can't be one.
 
     Args:
         api_key: Of the platform. Default: the environment variable THEAZO_API_KEY.
         base_url: Of the API. Default: the environment variable THEAZO_BASE_URL.
-        timeout: Seconds for one attempt.
+        fingerprint: Of the platform's sealing key. Values are sealed to this key only, whatever key the API gives, so
+            whoever takes the API over reads none of them. Default: the environment variable THEAZO_FINGERPRINT, or
+            else the key that the API gives is trusted.
+        timeout: Seconds for one attempt, 86,400 at most.
         max_retries: Attempts after the first.
         transport: What carries requests in place of the network, as `theazo.testing` gives.
 
@@ -39,11 +42,12 @@ class Theazo:
         api_key: str | None = None,
         base_url: str | None = None,
         *,
+        fingerprint: str | None = None,
         timeout: float = 30.0,
         max_retries: int = 4,
         transport: httpx2.BaseTransport | None = None,
     ) -> None:
-        found = configured(api_key, base_url, timeout, max_retries)
+        found = configured(api_key, base_url, fingerprint, timeout, max_retries)
         del api_key, base_url
         self._link = Link(*usable(found), transport)
         self._base_url = self._link.base_url
@@ -142,6 +146,7 @@ class Secrets:
             ConfigurationError: if a value is missing, the env file can't be read or a name is given twice.
             InvalidName: if a name can't be one.
             InvalidValue: if a value is empty, over 64 KiB, not UTF-8 or has a NUL.
+            InvalidPublicKey: if the API gives no key that values of this session can be sealed to.
             ManagedElsewhere: if Argo CD or Flux owns one of them.
             SessionEnded: if the session has expired or is being deleted.
         """

@@ -3,12 +3,12 @@
 TheazoError
 ├── InvalidMasterKey           theazo_operator.opening: the keyring isn't usable
 ├── ConfigurationError         the program or its environment lacks something: a base URL, a key, a value
+├── InvalidName                a name, an id, a user or an idempotency key that the rules refuse
 ├── SealingError
-│   ├── InvalidName            a name, or another part of a binding, that the rules refuse
 │   ├── InvalidPublicKey       no public key of the suite, or not the one that was expected
-│   └── OpeningError           this entry gives no value that a sandbox may hold
+│   ├── InvalidValue           there is a value, but the rules refuse it: before sealing and after opening
+│   └── OpeningError           this entry gives no value
 │       ├── MalformedEnvelope  the text is no envelope
-│       ├── InvalidValue       there is a value, but the rules refuse it: before sealing and after opening
 │       ├── UnknownKey         theazo_operator.opening: no key of the keyring has its key id
 │       └── CannotOpen         theazo_operator.opening: whatever else
 ├── ConnectionFailed           no answer, after all retries
@@ -46,16 +46,22 @@ class TheazoError(Exception):
     """The root of the tree: catch it to catch all that Theazo raises on purpose."""
 
 
+class InvalidName(TheazoError):
+    """A name, id, user or idempotency key that the rules refuse; the message says which and why."""
+
+
 class SealingError(TheazoError):
     """A value can't be sealed, or a sealed one can't be used."""
 
 
-class InvalidName(SealingError):
-    """A name, id, user or idempotency key that the rules refuse; the message says which and why."""
-
-
 class InvalidPublicKey(SealingError):
-    """Not a public key of the suite; nothing is sealed to it."""
+    """Not a public key of the suite, or another platform's; nothing is sealed to it."""
+
+
+class InvalidValue(SealingError):
+    """A value that breaks the rules for values. With detail when its author seals it, without when it was opened."""
+
+    reason: ClassVar[str] = "InvalidValue"
 
 
 class OpeningError(SealingError):
@@ -68,12 +74,6 @@ class MalformedEnvelope(OpeningError):
     """The text is no envelope that this version could have written, which can be seen without any key."""
 
     reason = "MalformedEnvelope"
-
-
-class InvalidValue(OpeningError):
-    """A value that breaks the rules for values. With detail when its author seals it, without when it was opened."""
-
-    reason = "InvalidValue"
 
 
 class ConfigurationError(TheazoError):
@@ -150,7 +150,7 @@ class Unauthorized(APIError):
 
 
 class PermissionDenied(APIError):
-    """403: the API key's platform isn't served any more."""
+    """403: the API key's platform isn't served any more, or the cluster refuses what was asked; `code` says which."""
 
 
 class NotFound(APIError):

@@ -188,6 +188,18 @@ def check_sealing_id(sealing_id: str) -> None:
     _check_pattern("a sealing id", sealing_id, SEALING_ID_PATTERN, MAX_SEALING_ID)
 
 
+def check_user(user: str) -> None:
+    """Refuses what can't be a platform's user.
+
+    Raises:
+        InvalidName: if it isn't 1 to `MAX_USER` characters of valid Unicode.
+    """
+    if not 1 <= len(user) <= MAX_USER:
+        raise InvalidName(f"a user has 1 to {MAX_USER} characters; this one has {len(user)}")
+    if any("\ud800" <= character <= "\udfff" for character in user):
+        raise InvalidName("a user is valid Unicode; this one has a lone surrogate")
+
+
 def _check_pattern(what: str, text: str, pattern: str, limit: int) -> None:
     if not 1 <= len(text) <= limit or not re.fullmatch(pattern, text):
         raise InvalidName(f"{what} has 1 to {limit} characters and matches {pattern}")
@@ -223,13 +235,9 @@ def session_name(platform: str, user: str) -> str:
     The NUL, which no platform's name holds, keeps pairs apart. Names don't hide users: who guesses one can check it.
 
     Raises:
-        InvalidName: if `platform` is no platform's name, or `user` not 1 to `MAX_USER` characters of valid Unicode.
+        InvalidName: if `platform` is no platform's name, or `user` no user.
     """
     check_platform(platform)
-    if not 1 <= len(user) <= MAX_USER:
-        raise InvalidName(f"a user has 1 to {MAX_USER} characters; this one has {len(user)}")
-    try:
-        digest = hashlib.sha256(platform.encode() + b"\0" + user.encode()).digest()
-    except UnicodeEncodeError:
-        raise InvalidName("a user is valid Unicode; this one has a lone surrogate") from None
+    check_user(user)
+    digest = hashlib.sha256(platform.encode() + b"\0" + user.encode()).digest()
     return "s-" + base64.b32encode(digest).decode().lower()[:26]

@@ -96,7 +96,6 @@ class PublicKey:
 class Envelope:
     """A parsed envelope: which key opens it, and the bytes that HPKE made."""
 
-    suite: str
     key_id: str
     payload: bytes
 
@@ -110,7 +109,7 @@ class Envelope:
         if len(text) <= MAX_ENVELOPE and (match := _HEADER.match(text)):
             payload = _decode_payload(text[match.end() :])
             if payload is not None and _MIN_PAYLOAD <= len(payload) <= _MAX_PAYLOAD:
-                return cls(SUITE, match[1], payload)
+                return cls(match[1], payload)
         raise MalformedEnvelope(
             f"the ciphertext is no whole envelope ({VERSION}.{SUITE}.<keyId>.<base64url>); seal the value again"
         )
@@ -118,7 +117,7 @@ class Envelope:
     @property
     def header(self) -> str:
         """The text before the payload, which HPKE's info binds."""
-        return f"{VERSION}.{self.suite}.{self.key_id}"
+        return f"{VERSION}.{SUITE}.{self.key_id}"
 
     def __str__(self) -> str:
         return f"{self.header}.{_encode_payload(self.payload)}"
@@ -142,7 +141,7 @@ def seal(value: SecretValue, binding: Binding, key: PublicKey) -> str:
         payload = _primitives.hpke_seal(value, key.raw, info)
     except ValueError:
         raise InvalidPublicKey("nothing can be sealed to this public key; take the published one again") from None
-    return str(Envelope(SUITE, key.key_id, payload))
+    return str(Envelope(key.key_id, payload))
 
 
 def hpke_info(header: str, binding: Binding) -> bytes:

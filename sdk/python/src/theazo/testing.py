@@ -34,7 +34,9 @@ class FakeTheazo:
         transport: What a client is given to speak to it, beside `API_KEY` and `BASE_URL`.
     """
 
-    def __init__(self, platform: str = "test", computes: tuple[str, ...] = ("python",), *, starts: bool = True) -> None:
+    def __init__(
+        self, platform: str = "test", computes: tuple[str, ...] = ("python", "node"), *, starts: bool = True
+    ) -> None:
         self._api = FakeApi(platform, computes, starts=starts)
         self.transport = httpx2.MockTransport(self._api.handle)
 
@@ -57,26 +59,26 @@ class FakeTheazo:
 
     def start(self, agent_id: str) -> None:
         """Makes an agent run."""
-        self._api.agent(agent_id).update(
-            phase="Running", reason="Running", message=None, stalled=False, podName=f"{agent_id}-0", startedAt=now()
-        )
+        self._api.start(agent_id)
 
     def stall(self, agent_id: str, reason: str = "SandboxRefused", message: str = "the quota is used up") -> None:
         """Makes an agent that has not run wait for a person."""
-        self._api.agent(agent_id).update(
-            phase="Pending", reason=reason, message=message, stalled=True, podName=None, startedAt=None
-        )
+        agent, _ = self._api.find(agent_id)
+        agent.update(phase="Pending", reason=reason, message=message, stalled=True, podName=None, startedAt=None)
+        for each in agent["secrets"]:
+            each["updatedAt"] = None
 
     def end(self, agent_id: str, exit_code: int = 0) -> None:
-        """Makes an agent end: Succeeded with exit code 0, else Failed."""
-        agent, well = self._api.agent(agent_id), exit_code == 0
+        """Makes an agent end: Succeeded with exit code 0, else Failed. One that has not run runs first."""
+        (agent, _), well = self._api.find(agent_id), exit_code == 0
+        if agent["startedAt"] is None:
+            self._api.start(agent_id)
         agent.update(
             phase="Succeeded" if well else "Failed",
             reason="Completed" if well else "SandboxFailed",
             message=None if well else f"the sandbox ended with exit code {exit_code}",
             stalled=not well,
             exitCode=exit_code,
-            startedAt=agent["startedAt"] or now(),
             finishedAt=now(),
         )
 

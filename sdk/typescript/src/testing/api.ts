@@ -5,7 +5,7 @@ import type { AgentData, SessionData } from '../models.js'
 import { base32, sessionName } from '../rules.js'
 import { SUITE } from '../sealing.js'
 import { Opener } from './opener.js'
-import { type Answer, DONE, now, problem, removed, type Session } from './records.js'
+import { type Answer, agentId, type Declared, DONE, now, pending, problem, removed, type Session } from './records.js'
 
 export interface FakeOptions {
   /** The platform's name; default `test`. */
@@ -14,12 +14,6 @@ export interface FakeOptions {
   computes?: readonly string[]
   /** Whether an agent runs as soon as it is created; otherwise `start` makes it run. Default true. */
   starts?: boolean
-}
-
-interface Declared {
-  name: string
-  from?: string
-  optional?: boolean
 }
 
 interface Creation {
@@ -54,16 +48,50 @@ export class FakeApi {
     const expiresAt = ttlSeconds === undefined ? null : new Date(Date.now() + ttlSeconds * 1000).toISOString()
     const id = sessionName(platform, user)
     const data = { id, user, platform, sealingId: base32(randomBytes(20)), createdAt: now(), expiresAt }
-    this.#sessions.set(id, { data, secrets: new Map(), agents: new Map(), agentsByKey: new Map() })
+    this.#sessions.set(id, { data, secrets: new Map(), agents: new Map(), creations: new Map() })
     return data
   }
 
-  change(agentId: string, changes: Partial<AgentData>): void {
-    for (const { agents } of this.#sessions.values()) {
-      const agent = agents.get(agentId)
+  /** Gives an agent its sandbox, with the values that its session has now. */
+  start(agentId: string): void {
+    const { session, agent } = this.#find(agentId)
+    const running = { phase: 'Running', reason: 'SandboxRunning', message: null, stalled: false } as const
+    const secrets = agent.secrets.map((one) => {
+      return { ...one, updatedAt: session.secrets.get(one.from)?.updatedAt ?? null }
+    })
+    session.agents.set(agentId, { ...agent, ...running, secrets, podName: `${agentId}-0`, startedAt: now() })
+  }
+
+  stall(agentId: string, reason: string, message: string): void {
+    const { session, agent } = this.#find(agentId)
+    const waiting = { phase: 'Pending', reason, message, stalled: true } as const
+    const secrets = agent.secrets.map((one) => ({ ...one, updatedAt: null }))
+    session.agents.set(agentId, { ...agent, ...waiting, secrets, podName: null, startedAt: null })
+  }
+
+  /** Ends an agent; one that has not run runs first. */
+  end(agentId: string, exitCode: number): void {
+    if (this.#find(agentId).agent.startedAt === null) {
+      this.start(agentId)
+    }
+    const { session, agent } = this.#find(agentId)
+    const well = exitCode === 0
+    session.agents.set(agentId, {
+      ...agent,
+      phase: well ? 'Succeeded' : 'Failed',
+      reason: well ? 'Completed' : 'SandboxFailed',
+      message: well ? null : `the sandbox ended with exit code ${exitCode}`,
+      stalled: !well,
+      exitCode,
+      finishedAt: now(),
+    })
+  }
+
+  #find(agentId: string): { session: Session; agent: AgentData } {
+    for (const session of this.#sessions.values()) {
+      const agent = session.agents.get(agentId)
       if (agent !== undefined) {
-        agents.set(agentId, { ...agent, ...changes })
-        return
+        return { session, agent }
       }
     }
     throw new Error(`the fake has no agent ${agentId}`)
@@ -145,48 +173,28 @@ export class FakeApi {
   }
 
   #create(session: Session, headers: Readonly<Record<string, string>>, body: Creation): Answer {
-    const key = headers['idempotency-key'] ?? randomUUID()
     const request = JSON.stringify(body)
-    const earlier = session.agentsByKey.get(key)
-    const existing = session.agents.get(earlier?.id ?? '')
-    if (earlier !== undefined && existing !== undefined) {
-      return earlier.request === request ? { status: 200, content: existing } : problem(409, 'idempotency_mismatch')
+    const id = agentId(session, headers['idempotency-key'] ?? randomUUID())
+    const existing = session.agents.get(id)
+    if (existing !== undefined) {
+      const same = session.creations.get(id) === request
+      return same ? { status: 200, content: existing } : problem(409, 'idempotency_mismatch')
+    }
+    const declared = (body.secrets ?? []).map((one): Declared => (typeof one === 'string' ? { name: one } : one))
+    const needed = declared.filter((one) => !one.optional).map((one) => one.from ?? one.name)
+    const missing = [...new Set(needed)].filter((name) => !session.secrets.has(name)).sort()
+    if (missing.length > 0) {
+      return problem(422, 'secret_not_found', { missing })
     }
     if (!this.#options.computes.includes(body.compute)) {
       return problem(422, 'compute_not_found')
     }
-    const declared = (body.secrets ?? []).map((one): Declared => (typeof one === 'string' ? { name: one } : one))
-    const missing = declared.filter((one) => !one.optional && !session.secrets.has(one.from ?? one.name))
-    if (missing.length > 0) {
-      return problem(422, 'secret_not_found', { missing: missing.map((one) => one.from ?? one.name) })
+    session.creations.set(id, request)
+    session.agents.set(id, pending(id, session, body.compute, declared))
+    if (this.#options.starts) {
+      this.start(id)
     }
-    const agent = this.#agent(session, body.compute, declared)
-    session.agents.set(agent.id, agent)
-    session.agentsByKey.set(key, { id: agent.id, request })
-    return { status: 201, content: agent }
-  }
-
-  #agent(session: Session, compute: string, declared: Declared[]): AgentData {
-    const { starts } = this.#options
-    const id = `a-${base32(randomBytes(20)).slice(0, 26)}`
-    const secrets = declared.map(({ name, from = name }) => {
-      return { name, from, updatedAt: starts ? (session.secrets.get(from)?.updatedAt ?? null) : null }
-    })
-    return {
-      id,
-      sessionId: session.data.id,
-      compute,
-      phase: starts ? 'Running' : 'Pending',
-      reason: starts ? 'Running' : null,
-      message: null,
-      stalled: false,
-      secrets,
-      podName: starts ? `${id}-0` : null,
-      exitCode: null,
-      createdAt: now(),
-      startedAt: starts ? now() : null,
-      finishedAt: null,
-    }
+    return { status: 201, content: this.#find(id).agent }
   }
 }
 

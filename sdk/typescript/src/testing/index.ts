@@ -11,7 +11,6 @@
 import { Theazo } from '../client.js'
 import type { Fetch } from '../transport.js'
 import { FakeApi, type FakeOptions } from './api.js'
-import { now } from './records.js'
 
 export type { FakeOptions } from './api.js'
 
@@ -69,26 +68,17 @@ export class FakeTheazo {
 
   /** Makes an agent run. */
   start(agentId: string): void {
-    const running = { phase: 'Running', reason: 'Running', message: null, stalled: false } as const
-    this.#api.change(agentId, { ...running, podName: `${agentId}-0`, startedAt: now() })
+    this.#api.start(agentId)
   }
 
   /** Makes an agent that has not run wait for a person. */
   stall(agentId: string, reason = 'SandboxRefused', message = 'the quota is used up'): void {
-    this.#api.change(agentId, { phase: 'Pending', reason, message, stalled: true, podName: null, startedAt: null })
+    this.#api.stall(agentId, reason, message)
   }
 
-  /** Makes an agent end: Succeeded with exit code 0, else Failed. */
+  /** Makes an agent end: Succeeded with exit code 0, else Failed. One that has not run runs first. */
   end(agentId: string, exitCode = 0): void {
-    const well = exitCode === 0
-    this.#api.change(agentId, {
-      phase: well ? 'Succeeded' : 'Failed',
-      reason: well ? 'Completed' : 'SandboxFailed',
-      message: well ? null : `the sandbox ended with exit code ${exitCode}`,
-      stalled: !well,
-      exitCode,
-      finishedAt: now(),
-    })
+    this.#api.end(agentId, exitCode)
   }
 
   /** Gives the platform a new key. What is sealed to the old one is refused, and a client seals again. */

@@ -60,14 +60,22 @@ def _within(policy: Policy, request: Request, deadline: float | None) -> Steps[R
 
 def _pause(policy: Policy, attempt: int, answer: Reply | Lost) -> float | None:
     """Seconds until the next attempt, None if there is nothing to gain from one."""
-    if isinstance(answer, Reply):
-        if answer.status not in _TRANSIENT and not (answer.status == 409 and code_of(answer) == "conflict"):  # noqa: PLR2004
-            return None
-        asked = answer.headers.get("retry-after", "")
-        if asked.isascii() and asked.isdigit():
-            return min(_LONGEST_ASKED, float(asked[:9]))
+    if isinstance(answer, Reply) and not _passes(answer):
+        return None
     # The exponent is capped too: a float ends at 2^1024.
-    return policy.jitter() * min(_LONGEST, _FIRST * 2.0 ** min(attempt, 16))
+    jittered = policy.jitter() * min(_LONGEST, _FIRST * 2.0 ** min(attempt, 16))
+    # The longer of both: "0" would have all clients back at once.
+    return max(jittered, _asked(answer))
+
+
+def _passes(answer: Reply) -> bool:
+    return answer.status in _TRANSIENT or (answer.status == 409 and code_of(answer) == "conflict")  # noqa: PLR2004 - HTTP
+
+
+def _asked(answer: Reply | Lost) -> float:
+    """Seconds that an answer asks its client to wait; a date, which this API never sends, counts as none."""
+    text = answer.headers.get("retry-after", "") if isinstance(answer, Reply) else ""
+    return min(_LONGEST_ASKED, float(text[:9])) if text.isascii() and text.isdigit() else 0.0
 
 
 def _is_gone(answer: Reply) -> bool:

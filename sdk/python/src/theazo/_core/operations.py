@@ -5,12 +5,11 @@ from dataclasses import dataclass, field
 
 from theazo._core import reading, requests
 from theazo._core.exchange import Policy, exchange
-from theazo._core.reading import Page, read
+from theazo._core.reading import Page, SealingKey, read
 from theazo._core.values import Values
 from theazo._core.wire import Steps
-from theazo.errors import Conflict
+from theazo.errors import Conflict, InvalidPublicKey
 from theazo.models import AgentFields, AgentOptions, SecretInfo, SecretSpec, SessionFields
-from theazo.sealing import PublicKey
 
 
 @dataclass(slots=True)
@@ -21,7 +20,8 @@ class Operations:
     """
 
     policy: Policy
-    _key: PublicKey | None = field(default=None, repr=False)
+    fingerprint: str | None = None
+    _key: SealingKey | None = field(default=None, repr=False)
 
     def for_user(self, user: str, ttl_seconds: int | None) -> Steps[SessionFields]:
         """Get or create a user's session."""
@@ -49,13 +49,16 @@ class Operations:
 
         A session that was made again, or a platform's new key, is fetched and all is sealed anew, once for each. The
         second such answer is an error: something changes faster than it can be read.
+
+        Raises:
+            InvalidPublicKey: if the API gives no key of the session's platform.
         """
         again = {"session_changed", "sealing_key_changed"}
         while True:
-            key = yield from self._sealing_key()
+            known = yield from self._sealing_key(session.platform)
             # Read once: another thread may refresh the session while this one seals.
             sealing_id = session.sealing_id
-            sealed = values.sealed(session.platform, session.id, sealing_id, key)
+            sealed = values.sealed(session.platform, session.id, sealing_id, known.key)
             try:
                 yield from exchange(self.policy, requests.post_sealed(session.id, sealing_id, sealed))
             except Conflict as conflict:
@@ -67,7 +70,7 @@ class Operations:
             again.remove(code)
             if code == "session_changed":
                 session = yield from self.session(session.id)
-            elif self._key is key:  # else another thread has already fetched a newer one
+            elif self._key is known:  # else another thread has already fetched a newer one
                 self._key = None
 
     def secrets(self, session: str) -> Steps[list[SecretInfo]]:
@@ -99,8 +102,16 @@ class Operations:
         """Delete an agent."""
         yield from exchange(self.policy, requests.delete_agent(session, agent))
 
-    def _sealing_key(self) -> Steps[PublicKey]:
-        if (key := self._key) is None:
-            key = read((yield from exchange(self.policy, requests.get_sealing_key())), reading.sealing_key)
-            self._key = key
-        return key
+    def _sealing_key(self, platform: str) -> Steps[SealingKey]:
+        if (known := self._key) is None:
+            known = read((yield from exchange(self.policy, requests.get_sealing_key())), reading.sealing_key)
+            if self.fingerprint not in {None, known.key.key_id}:
+                raise InvalidPublicKey(
+                    f"the API gave the sealing key {known.key.key_id}, not the pinned {self.fingerprint}; nothing was "
+                    "sealed. Pin another only after an administrator confirms it (`theazo platforms list`)"
+                )
+            # Only here: what another thread has forgotten meanwhile stays forgotten.
+            self._key = known if known.platform == platform else None
+        if known.platform != platform:
+            raise InvalidPublicKey("the API gave the sealing key of another platform than the session is of")
+        return known

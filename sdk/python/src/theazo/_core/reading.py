@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from theazo._core.problems import unexpected
 from theazo._core.wire import Reply
-from theazo.errors import InvalidPublicKey
+from theazo.errors import InvalidPublicKey, TheazoError
 from theazo.models import AgentFields, AgentSecret, SecretInfo, SessionFields
 from theazo.sealing import SUITE, PublicKey
 
@@ -23,17 +23,28 @@ class Page(Generic[T]):
     cursor: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class SealingKey:
+    """A public key, and whose it is."""
+
+    platform: str
+    key: PublicKey
+
+
 def read(reply: Reply, parse: Callable[[dict[str, Any]], T]) -> T:
     """The body of a success, as `parse` reads it.
 
     Raises:
         APIError: if that isn't what the API promises. The body isn't shown: anything may have answered.
+        InvalidPublicKey: if it has a key that nothing can be sealed to.
     """
     try:
         return parse(json.loads(reply.body))
-    except (KeyError, TypeError, ValueError, RecursionError, AttributeError, InvalidPublicKey):
-        pass  # raised below, where nothing that was read is part of the traceback
-    raise unexpected(reply)
+    except InvalidPublicKey as wrong:
+        error: TheazoError = InvalidPublicKey(str(wrong))
+    except (KeyError, TypeError, ValueError, RecursionError, AttributeError):
+        error = unexpected(reply)
+    raise error  # where nothing that was read is part of the traceback
 
 
 def session(found: dict[str, Any]) -> SessionFields:
@@ -78,12 +89,14 @@ def secret_infos(found: dict[str, Any]) -> list[SecretInfo]:
     ]
 
 
-def sealing_key(found: dict[str, Any]) -> PublicKey:
+def sealing_key(found: dict[str, Any]) -> SealingKey:
     """The platform's key, if it is of the suite that this version seals with and what it says it is."""
+    if _is(str, found["suite"]) != SUITE:
+        raise InvalidPublicKey("the sealing key is of a suite that this version does not know; update the SDK")
     key = PublicKey.from_base64(found["publicKey"])
-    if (found["suite"], found["keyId"]) != (SUITE, key.key_id):
-        raise ValueError
-    return key
+    if key.key_id != _is(str, found["keyId"]):
+        raise InvalidPublicKey("the sealing key does not have the key id that the API gives it")
+    return SealingKey(_is(str, found["platform"]), key)
 
 
 def page(of: str, parse: Callable[[dict[str, Any]], T]) -> Callable[[dict[str, Any]], Page[T]]:

@@ -28,13 +28,20 @@ _OPTIONS = {
 
 
 def post_session(user: str, ttl_seconds: int | None) -> Request:
-    """Get or create a user's session."""
+    """Get or create a user's session.
+
+    Raises:
+        InvalidName: if `user` can't be one.
+    """
+    rules.check_user(user)
     body = {"user": user} if ttl_seconds is None else {"user": user, "ttlSeconds": ttl_seconds}
     return _post("/v1/sessions", body)
 
 
 def get_sessions(user: str | None, cursor: str | None) -> Request:
-    """One page of sessions."""
+    """One page of sessions. Raises as `post_session` does."""
+    if user is not None:
+        rules.check_user(user)
     return Request("GET", "/v1/sessions", _query(cursor, user=user))
 
 
@@ -136,5 +143,8 @@ def _listed(what: str, found: Any) -> list[Any]:  # noqa: ANN401 - said to be a 
 
 
 def _declared(secret: str | SecretSpec) -> str | SecretSpec:
-    rules.check_name(secret if isinstance(secret, str) else secret["name"])
+    # What is no name may be a value: it doesn't leave the process.
+    name, source = (secret, None) if isinstance(secret, str) else (secret["name"], secret.get("from"))
+    rules.check_name(name)
+    rules.check_name(name if source is None else source)
     return secret

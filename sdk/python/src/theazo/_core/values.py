@@ -3,12 +3,12 @@
 from typing import TypeAlias
 
 from theazo import rules
-from theazo.errors import ConfigurationError, InvalidName, InvalidValue, SealingError
+from theazo.errors import ConfigurationError, InvalidName, InvalidValue
 from theazo.sealing import Binding, PublicKey, seal
 from theazo.secret_value import SecretValue
 
 Given: TypeAlias = str | bytes | SecretValue
-Wrong: TypeAlias = ConfigurationError | SealingError | TypeError
+Wrong: TypeAlias = ConfigurationError | InvalidName | InvalidValue | TypeError
 
 
 class Values:

@@ -119,7 +119,7 @@ def seal(
             name: sealing.seal(value, sealing.Binding(target.platform, session, sealing_id, name), public_key)
             for name, value in values.items()
         }
-    except SealingError as error:
+    except (InvalidName, SealingError) as error:
         raise Refused(str(error)) from None
     result = base.with_sealed(sealed, datetime.now(UTC))
     if file:
