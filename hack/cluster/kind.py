@@ -24,18 +24,16 @@ def program(tool: str) -> Path:
 
 
 def answers(kubeconfig: Path) -> bool:
-    """Tell whether a cluster's API server is ready and no node of it is not."""
+    """Tell whether a cluster is there, and its API server and its node are ready."""
     if not kubeconfig.exists():
         return False
     kubectl: list[str | Path] = [program("kubectl"), "--kubeconfig", kubeconfig, "--request-timeout=5s"]
     try:
         output([*kubectl, "get", "--raw", "/readyz"], timeout=15)
-        nodes = json.loads(output([*kubectl, "get", "node", paths.node_name(), "-o", "json"], timeout=15))
+        node = json.loads(output([*kubectl, "get", "node", paths.node_name(), "-o", "json"], timeout=15))
     except ClusterError:
         return False
-    return {"type": "Ready", "status": "True"}.items() <= next(
-        ({"type": c["type"], "status": c["status"]} for c in nodes["status"]["conditions"] if c["type"] == "Ready"), {}
-    ).items()
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in node["status"]["conditions"])
 
 
 def cluster_key(way: str) -> str:
@@ -104,6 +102,7 @@ def renew() -> None:
     way = provider.detect()
     if way == "offline":
         prereq.offline()
+    prereq.allow_watches()
     recorded = provider.recorded()
     if recorded and recorded != way:
         delete(recorded)

@@ -22,6 +22,9 @@ DEBIAN = {
     "/usr/lib/podman/aardvark-dns": "aardvark-dns",
     "/usr/share/keyrings/debian-archive-keyring.gpg": "debian-archive-keyring",
 }
+#: How many inotify instances a user may have, and what two nodes on one machine need. The kernel's default is 128.
+INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
+INSTANCES = 512
 SEARCH = f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin"
 
 
@@ -72,6 +75,24 @@ def write_containers_conf() -> None:
     target = paths.containers_conf()
     if not target.exists() or digest(target.read_bytes()) != digest(text):
         write_private(target, text.encode())
+
+
+def allow_watches() -> None:
+    """Raise the limit of inotify instances that the nodes of several clusters share, or say how to."""
+    if not INOTIFY.exists():  # no Linux: then the nodes are in a machine of Docker's or Podman's own
+        return
+    have = int(INOTIFY.read_text())
+    if have >= INSTANCES:
+        return
+    try:
+        INOTIFY.write_text(str(INSTANCES))
+    except OSError:
+        say(
+            f"warning: fs.inotify.max_user_instances is {have}, so a second cluster may not come up. "
+            f"As root: sysctl -w fs.inotify.max_user_instances={INSTANCES}"
+        )
+    else:
+        say(f"fs.inotify.max_user_instances is now {INSTANCES} (was {have}): two clusters need it")
 
 
 def offline() -> None:

@@ -1,5 +1,6 @@
 """Which cluster commands and tests work on, and what they say where they can't."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from hack.bench.__main__ import cluster as bench_cluster
-from hack.cluster import kind, paths
+from hack.cluster import kind, paths, prereq
 from hack.cluster.shell import ClusterError
 from tests.cluster import conftest
 from tests.gitops import conftest as gitops
@@ -65,6 +66,28 @@ def test_nor_is_it_changed(monkeypatch: pytest.MonkeyPatch) -> None:
         assert str(written) != os.environ["KUBECONFIG"]
 
 
+@pytest.mark.parametrize(
+    ("conditions", "ready"),
+    [
+        ([("MemoryPressure", "False"), ("Ready", "True")], True),
+        ([("MemoryPressure", "True"), ("Ready", "False")], False),
+        ([("Ready", "Unknown")], False),
+        ([], False),
+    ],
+)
+def test_a_cluster_answers_once_its_node_is_ready(
+    conditions: list[tuple[str, str]],
+    ready: bool,  # noqa: FBT001 - a column of the table
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    assert not kind.answers(tmp_path / "kubeconfig")
+    (tmp_path / "kubeconfig").touch()
+    node = {"status": {"conditions": [{"type": type_, "status": status} for type_, status in conditions]}}
+    monkeypatch.setattr(kind, "output", lambda *_, **__: json.dumps(node).encode())
+    assert kind.answers(tmp_path / "kubeconfig") is ready
+
+
 def test_a_cluster_that_was_brought_is_used(foreign: Path) -> None:
     assert paths.kubeconfig() == foreign
 
@@ -105,3 +128,30 @@ def test_a_missing_npm_is_named_with_its_remedy(tmp_path: Path) -> None:
         )
         assert done.returncode != 0
         assert done.stderr.startswith("npm is missing. Install Node.js 20 or newer with npm")
+
+
+@pytest.mark.parametrize(("have", "left"), [("128", "512"), ("512", "512"), ("8192", "8192")])
+def test_two_clusters_have_watches_enough(
+    have: str, left: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    limit = tmp_path / "max_user_instances"
+    limit.write_text(have)
+    monkeypatch.setattr(prereq, "INOTIFY", limit)
+    prereq.allow_watches()
+    assert limit.read_text() == left
+
+
+def test_too_few_watches_are_named_where_they_can_not_be_raised(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    limit = tmp_path / "max_user_instances"
+    limit.write_text("128")
+    monkeypatch.setattr(prereq, "INOTIFY", limit)
+    monkeypatch.setattr(Path, "write_text", _refuse)
+    prereq.allow_watches()
+    shown = capsys.readouterr()
+    assert "sysctl -w fs.inotify.max_user_instances=512" in shown.out + shown.err
+
+
+def _refuse(*_: object) -> int:
+    raise PermissionError(13, "not yours")
