@@ -148,7 +148,7 @@ class FakeKube(Kube):
         self._end(landed)
 
     async def page(
-        self, resource: Resource, namespace: str, *, fields: str = "", limit: int, token: str | None = None
+        self, resource: Resource, namespace: str | None, *, fields: str = "", limit: int, token: str | None = None
     ) -> JSON:
         landed = self._begin("LIST", resource)
         if token is not None and not token.isdecimal():
@@ -156,7 +156,7 @@ class FakeKube(Kube):
         found = [
             copy.deepcopy(body)
             for (plural, where, _), body in sorted(self.objects.items())
-            if (plural, where) == (resource.plural, namespace) and _selected(body, fields)
+            if plural == resource.plural and namespace in {None, where} and _selected(body, fields)
         ]
         first = int(token or 0)
         rest = str(first + limit) if first + limit < len(found) else ""

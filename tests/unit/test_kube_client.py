@@ -177,6 +177,39 @@ async def test_pages() -> None:
     ]
 
 
+def large(number: int, size: int) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """A list of so many objects of so many bytes, a page at a time."""
+
+    async def respond(request: web.Request) -> web.StreamResponse:
+        first, limit = int(request.query.get("continue", "0")), int(request.query["limit"])
+        items = [{"at": at, "of": "x" * size} for at in range(first, min(first + limit, number))]
+        more = str(first + limit) if first + limit < number else ""
+        return await page(*items, version=7, more=more)(request)
+
+    return respond
+
+
+@aio
+@pytest.mark.parametrize(("size", "most"), [(900_000, 9), (10_000, 250), (9_000_000, 1)])
+async def test_a_page_of_large_objects_is_a_short_one(size: int, most: int) -> None:
+    async with api_server() as (server, kube):
+        server.replies += [large(20, size)] * 60
+        pages = [each["items"] async for each in kube.pages(kind.PODS, "ns", "")]
+    assert [each["at"] for items in pages for each in items] == list(range(20))
+    assert max(len(items) for items in pages) <= most
+    assert len(server.asked) <= 2 * len(pages) + 8
+
+
+@aio
+async def test_a_page_for_the_api_is_a_short_one_too() -> None:
+    async with api_server() as (server, kube):
+        server.replies += [large(20, 500_000)] * 20
+        first = await kube.page(kind.AGENTS, "ns", limit=500)
+        rest = await kube.page(kind.AGENTS, "ns", limit=500, token=first["metadata"]["continue"])
+    assert 1 <= len(first["items"]) <= 4
+    assert rest["items"][0]["at"] == len(first["items"])
+
+
 @aio
 async def test_listing_everywhere_and_without_a_selector() -> None:
     async with api_server() as (server, kube):

@@ -47,6 +47,23 @@ def test_a_namesake_in_another_session_is_listed_there_only() -> None:
     assert list(agents.of_session(Key(NS, "other"))) == [JOB]
 
 
+def test_of_an_agent_with_a_pod_no_more_is_kept_than_it_needs() -> None:
+    agents = Agents()
+    long = {"command": ["python"], "args": ["x" * 1000], "resources": {"limits": {"cpu": "1"}}}
+    agents.put(versioned(1, spec=long))
+    before = agents.get(JOB)
+    agents.put(versioned(2, spec=long, status={"podUID": "p"}))
+    after = agents.get(JOB)
+    assert before is not None
+    assert before.spec is not None
+    assert before.spec.args == ("x" * 1000,)
+    assert after is not None
+    assert after.spec is not None
+    assert (after.spec.command, after.spec.args, after.spec.resources) == (None, None, None)
+    assert after.spec.secrets == before.spec.secrets
+    assert "xxx" not in repr(after)
+
+
 @aio
 async def test_of_a_theazo_secret_that_is_gone_nothing_is_kept() -> None:
     rig = Rig()

@@ -107,9 +107,7 @@ async def _from_secret(kube: Kube, settings: Settings, *, something_published: b
 
 
 async def _anything_sealed(kube: Kube, platform: str | None) -> bool:
-    async for page in kube.pages(kind.THEAZO_SECRETS, platform, ""):
-        return bool(page.get("items"))
-    return False
+    return bool((await kube.page(kind.THEAZO_SECRETS, platform, limit=1)).get("items"))
 
 
 def _decode(secret: JSON) -> dict[int, bytes]:

@@ -4,24 +4,28 @@ Raw dictionaries: a typed client costs two to four times the CPU for each reques
 """
 
 import json
-import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
 
-from theazo_operator.kube.errors import KubeError, Outdated, Refused, Unavailable, classify
+from theazo_operator.kube import answers
+from theazo_operator.kube.answers import JSON, TooLong
+from theazo_operator.kube.errors import KubeError, Outdated, Refused, Unavailable
 from theazo_operator.kube.resource import Resource
 
-JSON = dict[str, Any]
+__all__ = ["JSON", "Kube"]
+
 _OBJECT = "application/json"
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-_REASON = re.compile(r"[A-Za-z ]{1,64}")
 _TIMEOUT = aiohttp.ClientTimeout(total=30, connect=10)
-_PAGE = "250"
-_PREVIEW = 400
+_PAGE = 250
+# Bytes of one page. Objects may have more than a megabyte each, and whoever may create them must not be able to fill
+# our memory: a parsed page takes about three times its bytes. The REST API reads many pages at once.
+_PAGE_BYTES = 8 << 20
+_API_PAGE_BYTES = 2 << 20
 
 
 class Kube:
@@ -111,28 +115,43 @@ class Kube:
         await self._json_patch(resource, resource.path(namespace, name), patch, accept=_METADATA)
 
     async def page(
-        self, resource: Resource, namespace: str, *, fields: str = "", limit: int, token: str | None = None
+        self, resource: Resource, namespace: str | None, *, fields: str = "", limit: int, token: str | None = None
     ) -> JSON:
         """One page of a list, consistently; `metadata.continue` is the token of the next.
+
+        Where objects are large it has fewer than `limit`.
 
         Raises:
             Expired: the token is older than what the API server keeps.
         """
-        params = {"limit": str(limit)}
-        params |= {"fieldSelector": fields} if fields else {}
+        params = {"fieldSelector": fields} if fields else {}
         params |= {"continue": token} if token else {}
-        return await self._request("GET", resource, resource.path(namespace), params=params)
+        page, _ = await self._page(resource, namespace, params, limit, _API_PAGE_BYTES)
+        return page
 
     async def pages(self, resource: Resource, namespace: str | None, selector: str) -> AsyncIterator[JSON]:
         """List in pages, so that no list of tens of thousands is ever in memory at once."""
-        params = {"limit": _PAGE, **({"labelSelector": selector} if selector else {})}
+        params, limit = {"labelSelector": selector} if selector else {}, _PAGE
         while True:
-            page = await self._request("GET", resource, resource.path(namespace), params=params)
-            yield page
+            page, limit = await self._page(resource, namespace, params, limit, _PAGE_BYTES)
             token = page["metadata"].get("continue")
+            yield page
             if not token:
                 return
-            params["continue"] = token
+            del page  # or two would be in memory while the next is read
+            params["continue"], limit = token, min(_PAGE, limit * 2)
+
+    async def _page(
+        self, resource: Resource, namespace: str | None, params: Mapping[str, str], limit: int, most: int
+    ) -> tuple[JSON, int]:
+        """Read one page of at most `most` bytes, or of one object; also say how many objects were asked for."""
+        while True:
+            asked = {**params, "limit": str(limit)}
+            try:
+                bound = most if limit > 1 else None
+                return await self._request("GET", resource, resource.path(namespace), params=asked, most=bound), limit
+            except TooLong:
+                limit = max(1, limit // 4)
 
     async def watch(
         self, resource: Resource, namespace: str | None, selector: str, since: str, *, fields: str = ""
@@ -146,9 +165,9 @@ class Kube:
         url, timeout = self.server + resource.path(namespace), aiohttp.ClientTimeout(sock_read=90, sock_connect=10)
         try:
             async with self.session.get(url, params=params, timeout=timeout, allow_redirects=False) as response:
-                await _check(response, "WATCH", resource, explain=True)
-                async for line in _lines(response):
-                    event = _object(line, "WATCH", resource)
+                await answers.check(response, "WATCH", resource, explain=True)
+                async for line in answers.lines(response):
+                    event = answers.json_object(line, "WATCH", resource)
                     if not isinstance(event.get("object"), dict):
                         raise Unavailable("WATCH", resource.plural, 0, "NoEvent")
                     yield event
@@ -177,6 +196,7 @@ class Kube:
         accept: str = _OBJECT,
         explain: bool = False,
         discard: bool = False,
+        most: int | None = None,
     ) -> JSON:
         headers = {"Accept": accept, **({"Content-Type": content} if data is not None else {})}
         try:
@@ -189,53 +209,12 @@ class Kube:
                 timeout=_TIMEOUT,
                 allow_redirects=False,
             ) as response:
-                await _check(response, verb, resource, explain=explain)
+                await answers.check(response, verb, resource, explain=explain)
                 if discard:
                     async for _ in response.content.iter_any():
                         pass
                     return {}
-                return _object(await response.read(), verb, resource)
+                return answers.json_object(await answers.body(response, most), verb, resource)
         except (aiohttp.ClientError, TimeoutError) as error:
             # The type alone: the text of a client error may hold a URL, and its cause a body.
             raise Unavailable(verb, resource.plural, 0, type(error).__name__) from None
-
-
-async def _check(response: aiohttp.ClientResponse, verb: str, resource: Resource, *, explain: bool) -> None:
-    # A redirect is an error: it would be followed with the body, a Secret's too, and with the token.
-    if response.status < 300:  # noqa: PLR2004 - HTTP
-        return
-    try:
-        answer = _object(await response.read(), verb, resource)
-    except Unavailable:
-        answer = {}  # what stands before the API server has answered
-    reason = str(answer.get("reason") or response.reason or "")
-    reason = reason if _REASON.fullmatch(reason) else ""  # an admission webhook may say anything there
-    message = str(answer.get("message") or "")[:_PREVIEW] if explain else ""
-    raise classify(response.status, reason)(verb, resource.plural, response.status, reason, message)
-
-
-def _object(text: bytes, verb: str, resource: Resource) -> JSON:
-    """Read a JSON object.
-
-    Raises:
-        Unavailable: it is none, so it is not the API server that answered. What it was is in no message.
-    """
-    try:
-        value = json.loads(text)
-    except ValueError:
-        value = None
-    if not isinstance(value, dict):
-        raise Unavailable(verb, resource.plural, 0, "NoJSONObject")
-    return value
-
-
-async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    """Split a stream into lines of any length: an object may be larger than aiohttp's own line limit."""
-    buffer = bytearray()
-    async for chunk in response.content.iter_any():
-        buffer += chunk
-        *complete, rest = buffer.split(b"\n")
-        buffer = rest
-        for line in complete:
-            if line:
-                yield bytes(line)

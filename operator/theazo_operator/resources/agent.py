@@ -1,7 +1,7 @@
 """TheazoAgent: what it asks for, and what was recorded of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
@@ -64,6 +64,11 @@ class Agent:
         except ValidationError:
             spec = None
         return cls(meta=Meta.of(body), spec=spec, status=_status(body))
+
+    def settled(self) -> "Agent":
+        """Return it without what only its Pod is made from, and that may have 128 KiB: it has its Pod."""
+        bare = {"command": None, "args": None, "resources": None}
+        return self if self.spec is None else replace(self, spec=self.spec.model_copy(update=bare))
 
     @property
     def finished(self) -> bool:
