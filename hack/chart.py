@@ -1,12 +1,15 @@
-"""Writes what the chart has from elsewhere: `python3 -m hack.chart`.
+"""Writes what the chart has from elsewhere, and what others have from it: `python3 -m hack.chart`.
 
-The CRDs come from `crds/`, and the README's table from the comments in `values.yaml`. A test compares both.
+The CRDs come from `crds/`, the README's table from the comments in `values.yaml`, and `manifests/single-platform` from
+the chart. A test compares each.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +17,20 @@ from typing import Any
 
 import yaml
 
+from hack.cluster.gotools import build_any
+
 ROOT = Path(__file__).resolve().parent.parent
 CHART = ROOT / "charts" / "theazo"
 VALUES = CHART / "values.yaml"
 README = CHART / "README.md"
+SINGLE = ROOT / "manifests" / "single-platform"
+#: The platform there, whose name a reader puts his own in the place of, and what it is called with.
+PLATFORM = "acme"
+HOME = f"{PLATFORM}-theazo"
 BEGIN = "<!-- The table is written by `python3 -m hack.chart` from values.yaml. -->"
 END = "<!-- End of the table. -->"
 _KEY = re.compile(r"^(?P<indent> *)(?P<key>[A-Za-z][\w./-]*):")
+_OF_HELM = re.compile(r"(?m)^(# Source: | +(app\.kubernetes\.io/(instance|managed-by|version)|helm\.sh/chart): ).*\n")
 _LONG = 60  # characters of a default; a longer one is read in values.yaml
 
 
@@ -44,6 +54,27 @@ def crds() -> dict[Path, str]:
     """Return the files of the chart that hold the CRDs, and what they have to hold."""
     sources = sorted((ROOT / "crds").glob("theazo*.yaml"))
     return {CHART / "files" / "crds" / source.name: source.read_text() for source in sources}
+
+
+def single_platform() -> dict[Path, str]:
+    """Return the files of `manifests/single-platform` that are the chart's, and what they have to hold."""
+    settings = f"singlePlatform={PLATFORM},crds.install=false"
+    command = ["helm", "template", "theazo", str(CHART), "--namespace", HOME, "--set", settings, "--no-hooks"]
+    text = subprocess.run(
+        command,
+        executable=build_any(["helm"])["helm"] / "helm",
+        env={key: value for key, value in os.environ.items() if not key.startswith("HELM_")},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout
+    # What is cluster-scoped is for somebody else to apply.
+    parts: dict[str, list[str]] = {"admission": [], "operator": []}
+    for part in text.removeprefix("---\n").split("\n---\n"):
+        name = "admission" if "# Source: theazo/templates/admission-" in part else "operator"
+        parts[name].append(_OF_HELM.sub("", part).strip("\n"))
+    head = "# Written by `python3 -m hack.chart` from the chart, for the one platform acme.\n"
+    return {SINGLE / f"{name}.yaml": head + "\n---\n".join(each) + "\n" for name, each in parts.items()}
 
 
 def documented(text: str) -> Iterator[Value]:
@@ -109,7 +140,7 @@ def readme() -> str:
 def main() -> None:
     """Write all of it."""
     files = crds()
-    for path, text in files.items():
+    for path, text in (files | single_platform()).items():
         path.write_text(text)
     for stray in set((CHART / "files" / "crds").glob("*")) - set(files):
         stray.unlink()

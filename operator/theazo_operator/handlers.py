@@ -36,7 +36,8 @@ def settings() -> kopf.OperatorSettings:
     chosen.peering.standalone = True
     chosen.queueing.idle_timeout = 0.05  # a longer one keeps a task for each agent that was seen
     chosen.queueing.exit_timeout = 10
-    chosen.watching.chunk_size = 100  # agents may have 130 KiB each, and kopf parses a chunk as a whole
+    # kopf reads a chunk as a whole, and with labels and annotations an agent may have 1.5 MB.
+    chosen.watching.chunk_size = 25
     chosen.watching.server_timeout = 300
     chosen.watching.client_timeout = 330
     chosen.watching.connect_timeout = 10

@@ -52,13 +52,21 @@ def helm(*arguments: str | Path, values: Mapping[str, Any] | Path | None = None)
     return run("helm", *arguments, "--values", "-", text=json.dumps(values or {}))
 
 
+def rendered(
+    values: Mapping[str, Any] | Path | None = None, *more: str, namespace: str = HOME, release: str = "theazo"
+) -> str:
+    """What helm makes of the chart, hooks included, as the API server would get it."""
+    done = helm("template", release, CHART, "--namespace", namespace, *more, values=values)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def render(
     values: Mapping[str, Any] | Path | None = None, *more: str, namespace: str = HOME, release: str = "theazo"
 ) -> list[Manifest]:
     """The objects that helm makes of the chart, hooks included."""
-    done = helm("template", release, CHART, "--namespace", namespace, *more, values=values)
-    assert done.returncode == 0, done.stderr
-    return [item for item in yaml.safe_load_all(done.stdout) if item]
+    text = rendered(values, *more, namespace=namespace, release=release)
+    return [item for item in yaml.safe_load_all(text) if item]
 
 
 def refusal(values: Mapping[str, Any], namespace: str = HOME) -> str:

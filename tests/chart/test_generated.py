@@ -18,6 +18,11 @@ def test_the_readme_has_the_values() -> None:
     assert chart.README.read_text() == chart.readme(), "run: python3 -m hack.chart"
 
 
+def test_the_manifests_for_one_platform_are_the_charts() -> None:
+    wanted = chart.single_platform()
+    assert {path: path.read_text() for path in wanted} == wanted, "run: python3 -m hack.chart"
+
+
 def test_a_value_without_a_comment_is_found() -> None:
     values = {"a": {"b": 1, "c": {}}, "d": {"e": 2}}
     assert list(chart.undocumented(values, frozenset({"a.b", "d"}))) == ["a.c"]

@@ -1,14 +1,17 @@
 """What the chart makes of its values."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.chart.support import (
+    CHART,
     HOME,
     KEPT,
     VARIANTS,
     Manifest,
+    helm,
     named,
     of_kind,
     pod_specs,
@@ -18,6 +21,8 @@ from tests.chart.support import (
 )
 
 SINGLE = {"singlePlatform": "acme"}
+POD = {"spec": {"containers": [{"name": "sandbox", "image": "a"}]}}
+TWICE = [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda each: each.stem)
@@ -42,6 +47,34 @@ def test_every_object_is_known_as_the_releases(variant: Any) -> None:
             continue  # extraObjects, which are the user's
         assert item["metadata"]["labels"]["app.kubernetes.io/instance"] == "theazo", item["metadata"]
         assert item["metadata"]["labels"]["app.kubernetes.io/part-of"] == "theazo", item["metadata"]
+
+
+def test_a_label_for_some_objects_wins_over_one_for_all() -> None:
+    values = {
+        "commonLabels": {"team": "all", "site": "x"},
+        "platforms": ["acme"],
+        "platformNamespaces": {"labels": {"team": "acme"}},
+        "serviceMonitor": {"enabled": True, "renderMode": "alwaysRender", "labels": {"team": "prometheus"}},
+    }
+    objects = render(values)
+    for kind, name, team in (
+        ("Namespace", "acme", "acme"),
+        ("ServiceMonitor", "theazo-api", "prometheus"),
+        ("Service", "theazo-api", "all"),
+    ):
+        labels = named(objects, kind, name)["metadata"]["labels"]
+        assert (labels["team"], labels["site"]) == (team, "x"), kind
+
+
+def test_user_and_group_of_ours_are_the_images_or_what_the_cluster_chooses_and_can_be_set() -> None:
+    user = {"runAsUser": 1000, "runAsGroup": 1000}
+    specs = pod_specs(render({"operator": {"podSecurityContext": {"fsGroup": 7}}, "api": {"podSecurityContext": user}}))
+    found = {name.partition("/")[2]: spec["securityContext"] for name, spec in specs.items()}
+    ours = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    for name, spec in pod_specs(render({"masterKey": {"existingSecret": "mine"}})).items():
+        assert (spec["securityContext"] == ours) == (not name.startswith("PodTemplate/")), name
+    assert found["theazo-operator"] == ours | {"fsGroup": 7}
+    assert found["theazo-api"] == found["theazo-test"] == ours | user, "it is the same image"
 
 
 def test_only_the_api_goes_through_the_ingress() -> None:
@@ -154,10 +187,19 @@ def test_network_policies_say_who_reaches_whom() -> None:
         ({"platforms": ["acme"]}, "acme", "the release's own namespace"),
         ({"admissionPolicies": {"exceptNamespaces": ["acme"]}}, "acme", "need the policies"),
         ({"test": {"platform": "acme"}}, "acme", "can't be a platform"),
-        ({"masterKey": {"existingSecret": "a", "volume": {"csi": {}}}}, HOME, "both set"),
+        ({"masterKey": {"existingSecret": "a", "volume": {"csi": {"driver": "x"}}}}, HOME, "both set"),
         ({"api": {"enabled": False, "ingress": {"enabled": True}}}, HOME, "nothing to lead to"),
         ({"api": {"ingress": {"enabled": True}}}, HOME, "name the host"),
         ({"computes": {"x": {"command": ["a"]}}}, HOME, "computes.x has neither image nor template"),
+        ({"computes": {"x": {"template": POD, "args": ["a"], "env": []}}}, HOME, "and args, env beside it"),
+        ({"computes": {"python": {"template": POD}}}, HOME, "give it another name"),
+        ({"computes": {"x": {"image": "a", "env": TWICE}}}, HOME, "computes.x.env has A twice"),
+        ({"operator": {"extraEnv": TWICE}}, HOME, "operator.extraEnv has A twice"),
+        ({"api": {"extraEnv": TWICE}}, HOME, "api.extraEnv has A twice"),
+        ({"serviceMonitor": {"interval": "5s"}}, HOME, "scrapeTimeout is 10s, longer than its interval of 5s"),
+        ({"serviceMonitor": {"interval": "9999ms"}}, HOME, "longer than its interval of 9999ms"),
+        ({"serviceMonitor": {"scrapeTimeout": "1h", "interval": "59m"}}, HOME, "longer than its interval of 59m"),
+        ({"global": {"imageRegistry": "r.example.com"}}, HOME, "global has imageRegistry, and this chart reads none"),
         ({}, "kube-system", "can't be in kube-system"),
     ],
 )
@@ -165,6 +207,14 @@ def test_values_that_contradict_are_refused_with_the_remedy(
     values: dict[str, Any], namespace: str, reason: str
 ) -> None:
     assert reason in refusal(values, namespace)
+
+
+def test_as_part_of_another_chart_it_takes_what_is_global_there(tmp_path: Path) -> None:
+    (tmp_path / "charts").mkdir()
+    (tmp_path / "charts" / "theazo").symlink_to(CHART)
+    (tmp_path / "Chart.yaml").write_text("{apiVersion: v2, name: parent, version: 1.0.0}")
+    done = helm("template", "parent", tmp_path, values={"global": {"imageRegistry": "r.example.com"}})
+    assert "theazo-operator" in done.stdout, done.stderr
 
 
 def test_objects_more_are_added_as_they_are_and_texts_as_templates() -> None:

@@ -99,6 +99,15 @@ def test_policies_leave_namespaces_with_an_operator_of_their_own_alone() -> None
     assert "'acme'" in str(named(objects, "ValidatingAdmissionPolicy", "theazo-platforms")), "it can't be one of ours"
 
 
+@pytest.mark.parametrize(("values", "suffix"), [({}, ""), (SINGLE, "-acme")], ids=["wide", "single"])
+def test_a_namespace_with_the_label_already_can_still_be_changed(values: dict[str, Any], suffix: str) -> None:
+    """Else the one that is served, of a cluster-wide release before, could not even get an annotation."""
+    policy = named(render(values), "ValidatingAdmissionPolicy", f"theazo-platforms{suffix}")
+    (rule,) = policy["spec"]["validations"]
+    allowed = rule["expression"].split(" || ")
+    assert "request.operation == 'UPDATE' && oldObject.metadata.?labels[?'theazo.dev/platform'].hasValue()" in allowed
+
+
 @pytest.mark.parametrize("values", [{}, SINGLE], ids=["wide", "single"])
 def test_every_policy_is_bound(values: dict[str, Any]) -> None:
     objects = render(values)
@@ -109,7 +118,7 @@ def test_every_policy_is_bound(values: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("given", "source"),
     [
-        ({"existingSecret": "mine"}, {"secret": {"secretName": "mine", "defaultMode": 0o440}}),
+        ({"existingSecret": "mine"}, {"secret": {"secretName": "mine", "defaultMode": 0o444}}),
         ({"volume": {"csi": {"driver": "x"}}}, {"csi": {"driver": "x"}}),
     ],
     ids=["existingSecret", "volume"],
@@ -123,7 +132,6 @@ def test_a_master_key_of_ones_own_is_mounted_and_no_secret_at_home_is_read(
     assert volume == {"name": "master-keys"} | source
     (mount,) = (each for each in spec["containers"][0]["volumeMounts"] if each["name"] == "master-keys")
     assert environment(objects, "theazo-operator")["THEAZO_MASTER_KEY_DIR"] == mount["mountPath"]
-    assert spec["securityContext"]["fsGroup"] == spec["securityContext"]["runAsGroup"]
     assert not [rule for rule in rights_of(objects, "theazo-operator", HOME) if rule[0] == "secrets"]
 
 

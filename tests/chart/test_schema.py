@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.chart.support import CHART, refusal
+from tests.chart.support import CHART, refusal, render
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
@@ -23,11 +24,17 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"singlePlatform": "kube-system"}, "/singlePlatform"),
     ({"singlePlatform": ["acme"]}, "/singlePlatform"),
     ({"platformNamespaces": {"created": True}}, "'created'"),
+    ({"platformNamespaces": {"labels": {"helm.sh/chart": "x"}}}, "helm.sh/chart"),
+    ({"platformNamespaces": {"labels": {"team": "two words"}}}, "/platformNamespaces/labels/team"),
     ({"crds": {"enabled": False}}, "'enabled'"),
     ({"crds": {"keep": "false"}}, "/crds/keep"),
     ({"masterKey": {"value": "c2VjcmV0"}}, "'value'"),
     ({"masterKey": {"existingSecret": "No_Name"}}, "/masterKey/existingSecret"),
     ({"masterKey": {"volume": {"hostPath": {"path": "/"}}}}, "'hostPath'"),
+    ({"masterKey": {"volume": {"csi": {"drivers": "x"}}}}, "'drivers'"),
+    ({"masterKey": {"volume": {"secret": {"name": "x"}}}}, "'name'"),
+    ({"masterKey": {"volume": {"projected": {"sources": [{"configMap": {"name": "x"}}]}}}}, "'configMap'"),
+    ({"masterKey": {"volume": {"persistentVolumeClaim": {}}}}, "/masterKey/volume/persistentVolumeClaim"),
     ({"image": {"repository": "theazo-operator"}}, "'repository'"),
     ({"image": {"registry": "https://registry.example.com"}}, "/image/registry"),
     ({"image": {"pullPolicy": "always"}}, "/image/pullPolicy"),
@@ -37,9 +44,17 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"operator": {"image": {"digest": "0123"}}}, "/operator/image/digest"),
     ({"operator": {"resources": {"limit": {"cpu": 1}}}}, "'limit'"),
     ({"operator": {"resources": {"limits": {"memory": "256MB"}}}}, "/operator/resources/limits/memory"),
+    ({"operator": {"resources": {"limits": {"memory": "1mi"}}}}, "/operator/resources/limits/memory"),
+    ({"operator": {"resources": {"requests": {"cpu": "1.2.3"}}}}, "/operator/resources/requests/cpu"),
+    ({"operator": {"nodeSelector": {"a b": "c"}}}, "a b"),
+    ({"operator": {"podSecurityContext": {"runAsUser": 0}}}, "/operator/podSecurityContext/runAsUser"),
+    ({"operator": {"podSecurityContext": {"runAsNonRoot": False}}}, "'runAsNonRoot'"),
+    ({"operator": {"readinessProbe": None}}, "'readinessProbe'"),
     ({"operator": {"tolerations": [{"key": "a", "effects": "NoSchedule"}]}}, "'effects'"),
     ({"operator": {"affinity": {"podAffinty": {}}}}, "'podAffinty'"),
     ({"operator": {"extraEnv": [{"name": "THEAZO_NAMESPACE", "value": "x"}]}}, "/operator/extraEnv/0/name"),
+    ({"operator": {"extraEnv": [{"name": "MALLOC_ARENA_MAX", "value": "4"}]}}, "/operator/extraEnv/0/name"),
+    ({"operator": {"extraEnv": [{"name": "A", "valueFrom": {"secretRef": {}}}]}}, "'secretRef'"),
     ({"operator": {"podLabels": {"app.kubernetes.io/name": "x"}}}, "app.kubernetes.io/name"),
     ({"api": {"replicas": "two"}}, "/api/replicas"),
     ({"api": {"service": {"port": 70000}}}, "/api/service/port"),
@@ -48,16 +63,26 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"api": {"podDisruptionBudget": {"minAvailable": 1}}}, "'minAvailable'"),
     ({"api": {"topologySpreadConstraints": [{"maxSkew": 1}]}}, "/api/topologySpreadConstraints/0"),
     ({"api": {"trustedProxies": ["proxy.example.com"]}}, "/api/trustedProxies/0"),
+    ({"api": {"trustedProxies": ["10.0.0.256"]}}, "/api/trustedProxies/0"),
+    ({"api": None}, "'api'"),
+    ({"api": {"ingress": {"hosts": ["a.example.com", "a.example.com"]}}}, "/api/ingress/hosts"),
     ({"commonLabels": {"helm.sh/chart": "x"}}, "helm.sh/chart"),
     ({"computes": {"Python": {"image": "python"}}}, "Python"),
     ({"computes": {"python": {"images": "python"}}}, "'images'"),
     ({"computes": {"python": {"podSpec": {"containers": []}}}}, "/computes/python/podSpec"),
+    ({"computes": {"python": {"podSpec": {"runtimeclassName": "x"}}}}, "'runtimeclassName'"),
+    ({"computes": {"x": {"template": {"spec": {"containers": [], "volume": []}}}}}, "'volume'"),
+    ({"networkPolicies": None}, "'networkPolicies'"),
     ({"networkPolicies": {"apiServer": {"cidrs": ["10.0.0.1"]}}}, "/networkPolicies/apiServer/cidrs/0"),
+    ({"networkPolicies": {"apiServer": {"cidrs": ["999.1.1.1/99"]}}}, "/networkPolicies/apiServer/cidrs/0"),
+    ({"networkPolicies": {"apiServer": {"cidrs": ["10.0.0.1/33"]}}}, "/networkPolicies/apiServer/cidrs/0"),
+    ({"networkPolicies": {"apiServer": {"cidrs": ["fd00::/129"]}}}, "/networkPolicies/apiServer/cidrs/0"),
     ({"networkPolicies": {"apiServer": {"ports": []}}}, "/networkPolicies/apiServer/ports"),
     ({"networkPolicies": {"metricsFrom": [{}]}}, "/networkPolicies/metricsFrom/0"),
     ({"networkPolicies": {"metricsFrom": [{"namespaces": {}}]}}, "'namespaces'"),
     ({"networkPolicy": {"enabled": False}}, "'networkPolicy'"),
     ({"serviceMonitor": {"renderMode": "skip"}}, "/serviceMonitor/renderMode"),
+    ({"serviceMonitor": {"labels": {"app.kubernetes.io/part-of": "x"}}}, "app.kubernetes.io/part-of"),
     ({"serviceMonitor": {"interval": 30}}, "/serviceMonitor/interval"),
     ({"rbac": {"aggregateToAdmin": True}}, "'aggregateToAdmin'"),
     ({"test": {"timeout": 10}}, "'timeout'"),
@@ -73,10 +98,61 @@ def test_it_refuses_and_names_the_key(values: dict[str, Any], named: str) -> Non
     assert named in message
 
 
+def test_it_takes_what_kubernetes_takes() -> None:
+    quantities = ["1", 1, 0.5, ".5", "1.5Gi", "100m", "128Mi", "1Ki", "2G", "500k", "1e3", "1E-3", "0"]
+    limits = {f"example.com/{number}": each for number, each in enumerate(quantities)}
+    networks = ["10.0.0.1/32", "0.0.0.0/0", "255.255.255.255/8", "::/0", "fd00:10:96::1/128", "::ffff:10.0.0.1/96"]
+    addresses = ["10.1.2.3", "::1", *networks]
+    labels = {"a": "", "example.com/a_b.c": "x_y.z-1", "A": "9"}
+    render(
+        {
+            "operator": {"resources": {"limits": limits}},
+            "networkPolicies": {"apiServer": {"cidrs": networks}},
+            "api": {"trustedProxies": addresses, "nodeSelector": labels, "podLabels": labels},
+            "masterKey": {"volume": {"projected": {"sources": [{"secret": {"name": "a"}}]}}},
+        }
+    )
+
+
+def defaults(values: Any, schema: Any, *, needed: bool, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The paths in values.yaml that the schema needs, or that it does not need."""
+    for key in set(values) & set(schema.get("properties", {})) if isinstance(values, dict) else ():
+        if needed == (key in schema.get("required", ())):
+            yield (*path, key)
+        yield from defaults(values[key], schema["properties"][key], needed=needed, path=(*path, key))
+
+
+def without(*paths: tuple[str, ...]) -> dict[str, Any]:
+    """Values that take some defaults out."""
+    values: dict[str, Any] = {}
+    for path in paths:
+        at = values
+        for key in path[:-1]:
+            at = at.setdefault(key, {})
+        at[path[-1]] = None
+    return values
+
+
+# `null` takes a default out. A template that then looked into it would fail, and not say what to do.
+@pytest.mark.parametrize("path", sorted(defaults(VALUES, SCHEMA, needed=True)), ids=".".join)
+def test_a_default_that_is_needed_cannot_be_taken_out(path: tuple[str, ...]) -> None:
+    assert f"missing property '{path[-1]}'" in refusal(without(path))
+
+
+def test_any_other_default_can_be_taken_out() -> None:
+    values = without(*defaults(VALUES, SCHEMA, needed=False))
+    assert render(values)
+    values["api"] |= {"enabled": True, "ingress": {"enabled": True, "hosts": ["a.example.com"], "tls": None}}
+    values["serviceMonitor"] |= {"enabled": True, "renderMode": "alwaysRender"}
+    values["admissionPolicies"] |= {"enabled": True}
+    values["networkPolicies"] |= {"enabled": True}
+    assert render(values)
+
+
 def objects(schema: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every schema with properties, and where it stands."""
+    """Every schema of an object, and where it stands."""
     if isinstance(schema, dict):
-        if "properties" in schema:
+        if schema.get("type") == "object" or "properties" in schema:
             yield path, schema
         for key, value in schema.items():
             yield from objects(value, f"{path}/{key}")
@@ -86,8 +162,21 @@ def objects(schema: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]
 
 
 def test_nothing_unknown_is_let_through() -> None:
-    lax = {path for path, each in objects(SCHEMA) if each.get("additionalProperties") is not False}
-    assert all(path.startswith("/properties/extraObjects/") for path in lax), "an object of the user's own may be any"
+    lax = {path for path, each in objects(SCHEMA) if each.get("additionalProperties", True) is True}
+    theirs = (
+        "/properties/extraObjects/",  # an object of the user's own may be any
+        "/properties/global",  # of the chart that this one is a part of; templates/checks.yaml refuses it elsewhere
+        "/$defs/affinity/",  # Kubernetes' own terms
+    )
+    assert [path for path in lax if not path.startswith(theirs)] == []
+
+
+@pytest.mark.parametrize(("field", "ours"), [("podSpec", {"containers", "securityContext"}), ("template", set())])
+def test_a_computes_pod_may_have_the_fields_of_a_pod(field: str, ours: set[str]) -> None:
+    spec = SCHEMA["$defs"]["compute"]["properties"][field]
+    known = spec if field == "podSpec" else spec["properties"]["spec"]
+    pod = json.loads((Path(__file__).parent / "schemas" / "pod-v1.json").read_text())
+    assert set(known["properties"]) == set(pod["definitions"]["io.k8s.api.core.v1.PodSpec"]["properties"]) - ours
 
 
 def names(values: Any, schema: Any, path: str = "") -> Iterator[tuple[str, set[str]]]:

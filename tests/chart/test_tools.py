@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.chart.support import CHART, HOME, VARIANTS, helm, render, run
+from tests.chart.support import CHART, HOME, VARIANTS, helm, render, rendered, run
 
 SCHEMAS = Path(__file__).parent / "schemas"
 WAIVERS = yaml.safe_load((Path(__file__).parent / "kube_score.yaml").read_text())
@@ -29,9 +29,12 @@ def test_suites_and_snapshots() -> None:
     assert snapshots == {path: path.read_bytes() for path in (CHART / "tests" / "__snapshot__").iterdir()}
 
 
+# As helm wrote it, since in Kubernetes' YAML `123`, `on` and `1e3` are no texts, and a key twice is an error: what went
+# through Python would have lost both.
+@pytest.mark.parametrize(("release", "namespace"), [("theazo", HOME), ("123", "456")], ids=["", "numbers"])
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda each: each.stem)
-def test_every_object_is_valid(variant: Path) -> None:
-    text = yaml.safe_dump_all(render(variant))
+def test_every_object_is_valid(variant: Path, release: str, namespace: str) -> None:
+    text = rendered(variant, release=release, namespace=namespace)
     location = f"{SCHEMAS}/{{{{ .ResourceKind }}}}{{{{ .KindSuffix }}}}.json"
     done = run("kubeconform", "-strict", "-output", "json", "-summary", "-schema-location", location, text=text)
     found = json.loads(done.stdout)

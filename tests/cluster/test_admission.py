@@ -1,5 +1,7 @@
 """Who may make and change an agent's Secret, and which namespaces can't be platforms."""
 
+import json
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -125,6 +127,38 @@ def test_namespaces_that_cannot_be_platforms(api: Api, name: str, value: str) ->
     label = {"metadata": {"labels": {PLATFORM_LABEL: value}}}
     assert_denied(api.merge(where, label, dry_run=True), NO_PLATFORM)
     api.merge(where, {"metadata": {"labels": {"example.com/x": "y"}}}, dry_run=True).ok()
+
+
+@pytest.fixture
+def named_by_the_policy(api: Api, platform: str) -> Iterator[str]:
+    """A platform that is one of the namespaces that can't be, from now on. So is the one of single-platform mode."""
+    name = f"names-{platform}"
+    policy = api.get(path("ValidatingAdmissionPolicy", name="theazo-platforms")).ok()
+    binding = api.get(path("ValidatingAdmissionPolicyBinding", name="theazo-platforms")).ok()
+    spec = json.loads(json.dumps(policy["spec"]).replace("'kube-system'", f"'{platform}'"))
+    made = [
+        policy | {"metadata": {"name": name}, "spec": spec, "status": {}},
+        binding | {"metadata": {"name": name}, "spec": binding["spec"] | {"policyName": name}},
+    ]
+    for manifest in made:
+        api.create(manifest).ok()
+    labelled = {"apiVersion": "v1", "kind": "Namespace"} | {
+        "metadata": {"name": platform, "labels": {PLATFORM_LABEL: ""}}
+    }
+    try:
+        # It is a conflict, until the policy denies it before that is looked at.
+        wait_until("the policy is there", lambda: api.create(labelled, dry_run=True).code == 403)
+        yield platform
+    finally:
+        for manifest in reversed(made):
+            api.delete(path(manifest["kind"], name=name)).ok()
+
+
+def test_a_namespace_with_the_label_already_can_be_changed(api: Api, named_by_the_policy: str) -> None:
+    where = path("Namespace", name=named_by_the_policy)
+    for labels in ({"example.com/x": "y"}, {PLATFORM_LABEL: "other"}, {PLATFORM_LABEL: None}, {"example.com/x": "z"}):
+        api.merge(where, {"metadata": {"labels": labels}}).ok()
+    assert_denied(api.merge(where, {"metadata": {"labels": {PLATFORM_LABEL: "true"}}}), NO_PLATFORM)
 
 
 def test_other_namespaces_can_be_platforms_and_cease_to_be(api: Api, platform: str) -> None:

@@ -88,9 +88,9 @@ def test_without_secrets_there_is_no_secret_and_no_reading(stage: Stage, nowhere
     since, audit = stage.version(), Audit()
     stage.start("bare", compute=nowhere)
     stage.start("nothing-there", [{"name": "KEY", "optional": True}], compute=nowhere)
-    for agent in ("bare", "nothing-there"):
+    for agent, reason in (("bare", "NoneDeclared"), ("nothing-there", "Resolved")):
         assert "envFrom" not in stage.pod_of(agent)["spec"]["containers"][0]
-        assert find(stage.status(agent), "SecretsResolved")["reason"] == "NoneDeclared"
+        assert find(stage.status(agent), "SecretsResolved")["reason"] == reason
     assert lives(stage.api, stage.name, since) == []
     calls = audit.calls(stage.name)
     assert [call.name for call in calls if call.verb == "get"] == ["alice"], "the one for the optional secret"

@@ -1,6 +1,8 @@
 """The hook for pre-commit, run by pre-commit itself in a repository that is set up as docs/gitops.md says."""
 
+import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -20,6 +22,7 @@ CONFIG = ".pre-commit-config.yaml"
 PRE_COMMIT = ("tool", "run", "--from", "pre-commit==4.7.0", "--with", "pre-commit-uv==4.4.1", "pre-commit")
 CANARY = "sk-c4n4ry"
 META = "apiVersion: theazo.dev/v1alpha1\nkind: TheazoSecret\nmetadata: {name: alice, namespace: acme}\n"
+AGENT = "apiVersion: theazo.dev/v1alpha1\nkind: TheazoAgent\nmetadata: {name: a, namespace: acme}\n"
 TIMES = "createdAt: '2026-01-01T00:00:00Z', updatedAt: '2026-01-01T00:00:00Z'"
 
 
@@ -96,16 +99,36 @@ def test_sealed_values_and_what_is_no_manifest_are_committed(fleet: Fleet) -> No
 @pytest.mark.parametrize(
     ("text", "says"),
     [
+        (f"{META.replace('TheazoSecret', 'theazosecret')}encryptedData: {{A: {CANARY}}}", "an object that is none of"),
+        (f"{AGENT}spec: {{secrets: [{{name: A, value: {CANARY}}}]}}", "declared secret 1 of a TheazoAgent: unknown"),
         (f"{META}stringData: {{A: {CANARY}}}", "unknown field stringData"),
         (f"{META}spec: {{encryptedData: {{A: {CANARY}}}}}", "entry A is no sealed value"),
         (f"{META}spec: {{encryptedData: {{A: {{ciphertext: {CANARY}, {TIMES}}}}}}}", "entry A: the ciphertext is no"),
         (f"apiVersion: v1\nkind: Secret\nmetadata: {{name: a}}\nstringData: {{A: {CANARY}}}", "entry A of a Secret"),
     ],
-    ids=["stringData", "no-entry", "no-envelope", "Secret"],
+    ids=["kind", "agent", "stringData", "no-entry", "no-envelope", "Secret"],
 )
 def test_a_plaintext_is_not(fleet: Fleet, text: str, says: str) -> None:
     (fleet.folder / "plain.yaml").write_text(f"{text}\n")
     code, said = fleet.commit()
     assert code == 1, said
     assert f"error: plain.yaml: {says}" in said
+    assert CANARY not in said
+
+
+def test_a_plaintext_in_the_place_of_a_time_is_not(fleet: Fleet) -> None:
+    sealed = (EXAMPLE / "secret.yaml").read_text()
+    (fleet.folder / "plain.yaml").write_text(re.sub(r"createdAt: .*", f"createdAt: {CANARY}", sealed))
+    code, said = fleet.commit()
+    assert code == 1, said
+    assert "error: plain.yaml: entry OPENAI_API_KEY: createdAt is no time" in said
+    assert CANARY not in said
+
+
+def test_a_plaintext_in_json_is_not(fleet: Fleet) -> None:
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}, "stringData": {"A": CANARY}}
+    (fleet.folder / "plain.json").write_text(json.dumps(secret, indent="\t"))
+    code, said = fleet.commit()
+    assert code == 1, said
+    assert "error: plain.json: entry A of a Secret" in said
     assert CANARY not in said

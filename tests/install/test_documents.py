@@ -78,6 +78,7 @@ BEGIN: Mapping[str, Mapping[str, Callable[[Scenes], None]]] = {
     "install.md": {
         "": Scenes.nothing,
         "One platform only": Scenes.nothing,
+        "One platform only, without Helm": Scenes.nothing,
         "With kustomize": Scenes.nothing,
         "Production": Scenes.nothing,
     },

@@ -9,9 +9,12 @@ from tests.support.builders import KEYRING, NS, metadata
 from tests.support.fakekube import FakeKube
 from tests.support.manifests import SHORTEST, ciphertext, entry
 from tests.support.restrig import SEALED, USER, Clock, Rest
-from theazo import rules
+from theazo import rules, sealing
 from theazo.sealing import Binding
+from theazo.secret_value import SecretValue
 from theazo_operator import metrics
+from theazo_operator.api import secrets as stored
+from theazo_operator.api.operation import Call
 from theazo_operator.kube import resource as kind
 from theazo_operator.kube.errors import Exists, Outdated, Refused, Unavailable
 from theazo_operator.opening import Keyring
@@ -232,6 +235,35 @@ def test_as_much_ciphertext_as_a_session_holds_and_not_a_byte_more(rest: Rest) -
     for size, status in ((left + 1, 413), (left, 204), (left - 4, 204)):
         one = {"sealingId": session["sealingId"], "secrets": {"LAST": sized(size)}}
         assert rest.post(PATH, one, SEALED).status == status
+
+
+def test_what_no_session_can_hold_is_refused_before_anything_is_asked_or_sealed(
+    rest: Rest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its length, to the byte: what just fits is set."""
+    session = rest.open()
+    values = {f"N{number}": "x" * rules.MAX_VALUE for number in range(10)}
+    left = rules.MAX_CIPHERTEXT_TOTAL - 10 * sealing.MAX_ENVELOPE
+    fits = max(size for size in range(1, left) if sealing.envelope_length(SecretValue(bytes(size))) <= left)
+    assert rest.post(PATH, values | {"LAST": "x" * fits}).status == 204
+    assert set(opened(rest, session)) == {*values, "LAST"}
+    monkeypatch.delattr(stored, "seal")
+    rest.kube.calls.clear()
+    assert rest.post(PATH, values | {"LAST": "x" * (fits + 1)}).outcome == (413, "secrets_too_large")
+    assert rest.kube.calls == []
+
+
+def test_sealed_values_that_no_session_can_hold_are_refused_before_anything_is_asked(rest: Rest) -> None:
+    session = rest.open()
+    rest.kube.calls.clear()
+    body = {"sealingId": session["sealingId"], "secrets": {f"N{number}": ciphertext(88_000) for number in range(11)}}
+    assert rest.post(PATH, body, SEALED).outcome == (413, "secrets_too_large")
+    assert rest.kube.calls == []
+
+
+def test_a_body_is_let_go_when_it_is_read() -> None:
+    call = Call(NS, {}, None, "application/json", b"{}", None)
+    assert (call.take_body(), call.take_body()) == (b"{}", b"")
 
 
 @pytest.mark.parametrize("length", [True, False])

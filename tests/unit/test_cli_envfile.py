@@ -1,3 +1,5 @@
+import io
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -8,7 +10,7 @@ from theazo import envfile
 def pairs(text: str) -> list[tuple[str, str]]:
     lines = envfile.parse(text)
     assert not [line for line in lines if line.problem]
-    return [(line.name, line.value) for line in lines]
+    return [(line.name, line.value.reveal().decode()) for line in lines]
 
 
 @pytest.mark.parametrize(
@@ -41,7 +43,7 @@ def test_what_a_line_means(text: str, value: str) -> None:
 
 def test_every_line_counts_with_its_number() -> None:
     lines = envfile.parse("\n# x\nA='1\n2\n3'\nB=4\nA=5\nno-rule.for:names=6")
-    assert [(line.number, line.name, line.value) for line in lines] == [
+    assert [(line.number, line.name, line.value.reveal().decode()) for line in lines] == [
         (3, "A", "1\n2\n3"),
         (6, "B", "4"),
         (7, "A", "5"),
@@ -71,7 +73,27 @@ def test_a_problem_names_its_line_and_quotes_nothing(text: str, numbers: list[in
     lines = [line for line in envfile.parse(text) if line.problem]
     assert [line.number for line in lines] == numbers
     assert "SECRET" not in str(lines)
-    assert all(line.name == line.value == "" for line in lines)
+    assert all((line.name, len(line.value)) == ("", 0) for line in lines)
+
+
+def test_a_line_does_not_show_its_value() -> None:
+    lines = envfile.parse("A=SECRET\nB='SECRET'\nC=\ud800SECRET")
+    assert [len(line.value) for line in lines] == [6, 6, 9]
+    assert "SECRET" not in str(lines)
+
+
+@pytest.mark.parametrize(
+    ("data", "lines"),
+    [
+        (b"A=SECRET\nB=1", [(1, "A", ""), (2, "B", "")]),
+        (b"A=1\nSECRET\nB=2", [(2, "", "is not NAME=VALUE; a value of several lines needs quotes")]),
+        (b"A=1\nB=\xff", [(2, "", "not UTF-8; encode binary data, as base64 for example")]),
+        (b"A=1\nB=" + b"x" * envfile.MAX_SIZE, [(2, "", "longer than 4 MiB, more than any session holds")]),
+    ],
+    ids=["good", "broken", "binary", "long"],
+)
+def test_a_file_is_all_its_lines_or_what_is_broken(data: bytes, lines: list[tuple[int, str, str]]) -> None:
+    assert [(line.number, line.name, line.problem) for line in envfile.read(io.BytesIO(data))] == lines
 
 
 @settings(deadline=None)

@@ -96,7 +96,7 @@ def test_a_key_file_with_no_key(tmp_path: Path, raw: bytes, word: str) -> None:
 def test_a_pinned_fingerprint(offline: Arguments, tmp_path: Path) -> None:
     arguments = (*offline, "--stdin", "A", "-f", tmp_path / "out.yaml", "--fingerprint")
     other = "0" * 16
-    refused(theazo(*arguments, other, stdin=b"v"), KEY.key_id, other, "nothing was sealed")
+    refused(theazo(*arguments, other, stdin=b"v"), KEY.key_id, other, "nothing was done")
     assert not (tmp_path / "out.yaml").exists()
     refused(theazo(*arguments, "c4n4ry", stdin=b"v"), "16 hex digits", code=2)
     assert theazo(*arguments, KEY.key_id.upper(), stdin=b"v").code == 0
@@ -104,5 +104,5 @@ def test_a_pinned_fingerprint(offline: Arguments, tmp_path: Path) -> None:
 
 def test_a_wrong_fingerprint_is_found_before_a_value_is_read(offline: Arguments) -> None:
     result = theazo(*offline, "--env-file", "/nowhere", "--fingerprint", "0" * 16)
-    refused(result, "nothing was sealed")
+    refused(result, "nothing was done")
     assert "cannot read" not in result.err

@@ -73,33 +73,122 @@ def test_updated_at_grows_whatever_the_clock_says(old: str, new: str) -> None:
     assert result.entries["OLD"]["updatedAt"] == new
 
 
-@pytest.mark.parametrize("old", ["yesterday", "2026-06-01T00:00:00", "9999-12-31T23:59:59.999999Z", ""])
-def test_an_updated_at_that_nothing_can_follow(path: Path, old: str) -> None:
-    text = written(path, {"OLD": {"ciphertext": SPECIMEN, "createdAt": old, "updatedAt": old}})
-    untouched(path, add(path, "OLD"), text, "entry OLD of the file: updatedAt")
+@pytest.mark.parametrize("field", ["createdAt", "updatedAt"])
+@pytest.mark.parametrize("old", ["c4n4ry", "2026-06-01T00:00:00", "2026-06-01cT00:00:00Z", "2026-13-01T00:00:00Z", ""])
+@pytest.mark.parametrize("name", ["OLD", "NEW"])
+def test_what_is_no_time_is_neither_kept_nor_shown(path: Path, field: str, old: str, name: str) -> None:
+    text = written(path, {"OLD": ENTRY | {field: old}})
+    result = add(path, name)
+    untouched(path, result, text, f"entry OLD of the file: {field} is no time")
+    assert "c4n4ry" not in result.err
+
+
+def test_an_updated_at_that_nothing_can_follow(path: Path) -> None:
+    text = written(path, {"OLD": ENTRY | {"updatedAt": "9999-12-31T23:59:59.999999Z"}})
+    untouched(path, add(path, "OLD"), text, "nothing is later than its updatedAt")
     assert add(path, "NEW").code == 0
 
 
 def test_labels_annotations_and_the_comments_at_the_top_stay(path: Path) -> None:
     long = f"ü # {'long ' * 99}1"
     metadata = {"name": "demo", "namespace": "acme", "labels": {"a": "true"}, "annotations": {"b": long}}
-    path.write_text(f"# who to ask\n\n---\n# é\n{written(path, metadata=metadata)}")
+    heading = "# who to ask\n\n---\n# é\n"
+    path.write_text(heading + written(path, {}, metadata=metadata))
     result = add(path, "A")
     assert "warning" not in result.err
-    assert path.read_text().startswith("# who to ask\n\n---\n# é\napiVersion: ")
+    assert path.read_text().startswith(f"{heading}apiVersion: ")
     assert yaml.safe_load(path.read_text())["metadata"] == metadata
     assert long in path.read_text()  # in one line, or each editor would fold it anew
 
 
+STYLED = f"""\
+%YAML 1.1
+--- # the beginning
+kind: TheazoSecret  # not a Secret
+apiVersion: "theazo.dev/v1alpha1"
+metadata: {{namespace: acme, name: demo}}
+spec:
+    # since May
+    encryptedData:
+        # asked for by Bob
+        FIRST: {{updatedAt: "2025-05-02T10:00:00Z", createdAt: 2025-05-01T10:00:00Z, ciphertext: {SPECIMEN}}} # 1
+        OLD:  # 2
+            updatedAt: '2025-05-02T10:00:00Z'  # 3
+            createdAt: '2025-05-01T10:00:00Z'
+            ciphertext: {SPECIMEN}  # 4
+        # the end
+"""
+
+
+@pytest.mark.parametrize("begin", ["", "\ufeff"], ids=["", "bom"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"], ids=["lf", "crlf"])
+@pytest.mark.parametrize("name", ["FIRST", "OLD"])
+def test_sealing_again_changes_a_ciphertext_and_a_time_and_no_other_byte(
+    path: Path, name: str, newline: str, begin: str
+) -> None:
+    text = begin + STYLED.replace("\n", newline)
+    path.write_bytes(text.encode())
+    result = add(path, name, b"new")
+    assert (result.code, "warning" in result.err) == (0, False)
+    now = path.read_bytes().decode()
+    entry = yaml.load(now, yaml.BaseLoader)["spec"]["encryptedData"][name]  # noqa: S506 - it makes texts only
+    assert KEYRING.open(entry["ciphertext"], Binding("acme", "demo", "i", name)).reveal() == b"new"
+    before, found, after = text.partition(f"{name}:")
+    for new, old in ((entry["ciphertext"], SPECIMEN), (entry["updatedAt"], "2025-05-02T10:00:00Z")):
+        after = after.replace(old, new, 1)
+    assert now == before + found + after
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"], ids=["lf", "crlf"])
+@pytest.mark.parametrize("end", ["", "        # the end\n"], ids=["end", "comment"])
+def test_a_new_entry_stands_behind_the_last_and_nothing_else_changes(path: Path, newline: str, end: str) -> None:
+    text = STYLED.replace("        # the end\n", "").rstrip("\n") + ("\n" + end if end else "")
+    path.write_bytes(text.replace("\n", newline).encode())
+    result = add(path, "NEW")
+    assert (result.code, "warning" in result.err) == (0, False)
+    now = path.read_bytes().decode()
+    assert now.count("\n") == now.count(newline)
+    lines, before = now.splitlines(), text.splitlines()
+    place = len(STYLED.splitlines()) - 1
+    assert lines[:place] + lines[place + 4 :] == before
+    assert [line.split(":")[0] for line in lines[place : place + 4]] == [
+        "        NEW",
+        *(f"          {field}" for field in ("ciphertext", "createdAt", "updatedAt")),
+    ]
+    assert list(yaml.safe_load(now)["spec"]["encryptedData"]) == ["FIRST", "OLD", "NEW"]
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
-    [("spec:", "# May\nspec:"), ("OLD:", "OLD: # May"), ("00Z'", "00Z' # May"), ("spec:", "spec:  # May")],
+    [
+        ("encryptedData:\n", "encryptedData: {  # May\n"),
+        ("OLD:", "OLD: &x"),
+        ("ciphertext: thz1", "ciphertext: &x thz1"),
+    ],
+    ids=["flow", "alias", "scalar-alias"],
 )
-def test_comments_further_down_are_missed_loudly(path: Path, old: str, new: str) -> None:
-    path.write_text(written(path).replace(old, new))
+def test_what_can_not_be_kept_is_missed_loudly_and_still_right(path: Path, old: str, new: str) -> None:
+    text = written(path).replace("spec:", "# May\nspec:").replace(old, new)
+    if "{" in new:
+        text = re.sub(r"(OLD):\n(.*)\n(.*)\n(.*)\n", r"\1: {\2,\3,\4}}\n", text)
+    elif new.startswith("OLD"):
+        text += "    COPY: *x\n"
+    else:
+        text += "    COPY: {ciphertext: *x, createdAt: '2025-05-01T10:00:00Z', updatedAt: '2025-05-01T10:00:00Z'}\n"
+    path.write_text(text)
+    before = entries_of(path)
+    name = "A" if "{" in new else "OLD"
+    result = add(path, name)
+    assert (result.code, "written anew" in result.err) == (0, True)
+    assert {key: entry for key, entry in entries_of(path).items() if key != name} == {
+        key: dict(entry) for key, entry in before.items() if key != name
+    }
+
+
+def test_windows_line_ends_are_missed_loudly_where_they_can_not_be_kept(path: Path) -> None:
+    path.write_bytes(written(path, {}).replace("\n", "\r\n").encode())
     result = add(path, "A")
-    assert result.code == 0
-    assert "warning: " in result.err
+    assert (result.code, "written anew" in result.err) == (0, True)
 
 
 @pytest.mark.parametrize("text", ["", "\n", "# only a comment\n", "---\n"])

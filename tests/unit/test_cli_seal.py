@@ -186,7 +186,7 @@ def test_an_answer_that_is_no_object(api: Api, status: int, body: bytes) -> None
         ((), "--platform is missing"),
         (("-n", "acme", "--stdin", "A"), "--session NAME or --user USER"),
         (("-n", "acme", "--session", "a", "--user", "b", "--stdin", "A"), "--session NAME or --user USER"),
-        ((*TARGET,), "no value to seal"),
+        ((*TARGET,), "no value: use --env-file"),
         ((*TARGET, "--stdin", "A", "--env-file", "-"), "read once"),
         ((*TARGET, "--env-file", "-", "--env-file", "-"), "read once"),
         ((*TARGET, "--stdin", "A", "--stdin", "B"), "--stdin is given more than once"),
@@ -228,7 +228,7 @@ def test_everything_wrong_is_told_at_once_and_nothing_is_sealed(offline: Argumen
 
 def test_an_env_file_with_nothing_in_it(offline: Arguments) -> None:
     result = theazo(*offline, "--env-file", "-", stdin=b"# nothing\n")
-    refused(result, "nothing to seal")
+    refused(result, "no NAME=VALUE in any source")
     assert len(result.err.splitlines()) == 1
 
 

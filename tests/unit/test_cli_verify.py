@@ -1,31 +1,24 @@
-"""`theazo verify` says what is wrong with a file and shows no plaintext; `theazo diff` says what differs."""
+"""`theazo verify` says what is wrong with a file and shows no plaintext."""
 
 import json
-from collections.abc import Iterator
+import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.support.cli import KEY, KEYRING, Api, config_map, fake_cluster, theazo
+from tests.support.cli import KEY, KEYRING, config_map, theazo
 from tests.support.cli_files import ENTRY, SPECIMEN, written
 
 CANARY = "sk_live_c4n4ry"
 SOPS = "ENC[AES256_GCM,data:p673,iv:YY=,tag:UQ==,type:str]"
-STORED = "/apis/theazo.dev/v1alpha1/namespaces/acme/theazosecrets/demo"
-LATER = "2030-01-01T00:00:00Z"
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "secrets.yaml"
-
-
-@pytest.fixture
-def api(tmp_path: Path) -> Iterator[Api]:
-    with fake_cluster(tmp_path) as fake:
-        yield fake
 
 
 def test_a_good_file_is_described(path: Path) -> None:
@@ -65,7 +58,9 @@ def test_quiet_says_nothing_of_what_is_well_nor_of_others_objects(path: Path) ->
         ({CANARY: ENTRY}, {}, "entry (not shown): this looks like a value"),
         ({"a-b c4n4ry": ENTRY}, {}, "entry (not shown): a secret's name is letters"),
         ({"PATH": ENTRY}, {}, "entry PATH: PATH is reserved"),
-        ({"A": ENTRY | {"updatedAt": "yesterday"}}, {}, "entry A: updatedAt is no time"),
+        ({"A": ENTRY | {"updatedAt": "yesterday c4n4ry"}}, {}, "entry A: updatedAt is no time"),
+        ({"A": ENTRY | {"createdAt": CANARY}}, {}, "entry A: createdAt is no time"),
+        ({"A": ENTRY | {"updatedAt": "2025-05-01T10:00:00"}}, {}, "entry A: updatedAt is no time"),
         ({}, {"stringData": {"A": CANARY}}, "unknown field stringData"),
         ({}, {"spec": {"encryptedData": {}, "data": {"A": CANARY}}}, "unknown field spec.data"),
         ({}, {"metadata": {"namespace": "acme"}}, "metadata: a session's name has"),
@@ -174,6 +169,7 @@ def test_a_key_can_be_asked_for(path: Path) -> None:
     other = theazo("verify", path, "--fingerprint", "0" * 16)
     assert other.code == 1
     assert f"entry OLD is sealed to key {KEY.key_id}, not to {'0' * 16}" in other.err
+    assert "nothing was done" in theazo("verify", path, "--public-key", key, "--fingerprint", "0" * 16).err
     foreign = KEYRING.public_key("globex")
     key.write_text(foreign.to_base64())
     assert f"not to {foreign.key_id}" in theazo("verify", path, "--public-key", key).err
@@ -193,7 +189,10 @@ def test_an_age_can_be_asked_for(path: Path, days: str, code: int) -> None:
         (["/nowhere.yaml"], 1, "there is no such file"),
         (["/"], 1, "is not a regular file"),
         (["/dev/null", "--fingerprint", "12"], 2, "--fingerprint takes 16 hex digits"),
+        (["/dev/null"], 1, "is not a regular file"),
         (["/dev/null", "--max-age", "-1"], 2, "--max-age takes a number of days"),
+        (["/dev/null", "--max-age", "36501"], 2, "--max-age takes a number of days, 0 to 36500"),
+        (["/dev/null", "--max-age", "999999999999"], 2, "--max-age takes a number of days, 0 to 36500"),
         ([], 2, "is missing"),
     ],
 )
@@ -203,36 +202,60 @@ def test_wrong_arguments(arguments: list[str], code: int, says: str) -> None:
     assert says in result.err
 
 
-@pytest.mark.parametrize(
-    ("file", "stored", "difference"),
-    [
-        ({"A": ENTRY}, {"A": ENTRY}, "none"),
-        ({"A": ENTRY}, {}, "only in the file"),
-        ({}, {"A": ENTRY}, "only in the cluster"),
-        ({"A": ENTRY}, {"A": ENTRY | {"ciphertext": "other", "updatedAt": LATER}}, "newer in the cluster"),
-        ({"A": ENTRY | {"updatedAt": LATER}}, {"A": ENTRY | {"ciphertext": "other"}}, "newer in the file"),
-        ({"A": ENTRY}, {"A": ENTRY | {"ciphertext": "other"}}, "sealed differently"),
-        ({"A": ENTRY}, {"A": {"ciphertext": "other", "updatedAt": "no time"}}, "sealed differently"),
-    ],
-)
-def test_a_difference_by_names_and_ages(
-    path: Path, api: Api, file: dict[str, Any], stored: dict[str, Any], difference: str
-) -> None:
-    written(path, file)
-    api.objects[STORED] = {"spec": {"encryptedData": stored}}
-    result = theazo("diff", path, "--all", "-o", "json", "--kubeconfig", api.kubeconfig)
-    assert result.code == (0 if difference == "none" else 3)
-    [entry] = json.loads(result.out)["entries"]
-    assert (entry["name"], entry["difference"]) == ("A", difference)
-    assert "thz1" not in result.out + result.err
-    assert api.writes() == []
-    shown = theazo("diff", path, "--kubeconfig", api.kubeconfig).out
-    assert (difference in shown) == (difference != "none")
+def test_a_table_says_for_which_platform_too(path: Path) -> None:
+    written(path, {"OLD": ENTRY})
+    heading, row = theazo("verify", path).out.splitlines()
+    assert heading.split() == ["FILE", "PLATFORM", "SESSION", "NAME", "KEY", "SET", "BYTES"]
+    assert row.split()[1:5] == ["acme", "demo", "OLD", KEY.key_id]
 
 
-def test_without_an_object_in_the_cluster_all_is_only_in_the_file(path: Path, api: Api) -> None:
-    written(path, {"A": ENTRY, "B": ENTRY})
-    result = theazo("diff", path, "--kubeconfig", api.kubeconfig)
-    assert result.code == 3
-    assert result.out.count("only in the file") == 2
-    assert result.err == "note: 2 of 2 entries differ; kubectl apply --server-side makes them as in the file\n"
+def test_standard_input_is_a_file_too(path: Path) -> None:
+    good = written(path, {"OLD": ENTRY}).encode()
+    result = theazo("verify", "-", "-o", "name", stdin=good)
+    assert (result.code, result.out, result.err) == (0, "demo/OLD\n", "")
+    assert theazo("verify", path, "-", "--quiet", stdin=good).code == 0
+    result = theazo("verify", "-", stdin=written(path, {"OLD": CANARY}).encode())
+    assert result.err.startswith("error: standard input: entry OLD is no sealed value")
+
+
+def test_json_is_read_too(path: Path) -> None:
+    document = yaml.safe_load(written(path, {"OLD": ENTRY}))
+    file = path.with_suffix(".json")
+    file.write_text(json.dumps(document, indent="\t"))
+    assert theazo("verify", file, "-o", "name").out == "demo/OLD\n"
+    file.write_text(json.dumps(document | {"stringData": {"A": CANARY}}, indent="\t"))
+    assert "unknown field stringData" in theazo("verify", file).err
+    file.write_text('{"kind": "Secret", "apiVersion": "v1", "data": {"A": "c4n4ry"}, "data": {}}')
+    result = theazo("verify", file)
+    assert (result.code, "a key is given twice" in result.err, "c4n4ry" in result.err) == (1, True, False)
+
+
+@pytest.mark.parametrize(("ahead", "code"), [(timedelta(hours=20), 0), (timedelta(days=2), 1)])
+def test_a_time_that_is_to_come_is_refused(path: Path, ahead: timedelta, code: int) -> None:
+    written(path, {"OLD": ENTRY | {"updatedAt": (datetime.now(UTC) + ahead).strftime("%Y-%m-%dT%H:%M:%S.%fZ")}})
+    result = theazo("verify", path, "--quiet")
+    assert (result.code, "entry OLD has an updatedAt that is to come" in result.err) == (code, bool(code))
+
+
+def test_a_ciphertext_under_two_names_is_refused(path: Path) -> None:
+    other = path.with_name("other.yaml")
+    written(path, {"OLD": ENTRY, "COPY": ENTRY})
+    written(other, {"OLD": ENTRY})
+    result = theazo("verify", path, other, "--quiet")
+    assert (result.code, len(result.err.splitlines())) == (1, 1)
+    assert f"{path}: entry COPY has the ciphertext of entry OLD of session demo" in result.err
+
+
+def test_a_session_twice_in_a_file_is_refused_and_in_two_files_not(path: Path) -> None:
+    text, other = written(path, {"OLD": ENTRY}), path.with_name("other.yaml")
+    other.write_text(text)
+    assert theazo("verify", path, other, "--quiet").code == 0
+    path.write_text(f"{text}---\n{text}")
+    result = theazo("verify", path, "--quiet")
+    assert (result.code, "session demo of platform acme is there twice" in result.err) == (1, True)
+
+
+def test_no_option_promises_what_another_command_does() -> None:
+    shown = re.sub(r"\W+", " ", theazo("verify", "--help").out)
+    assert "Default the ConfigMap" not in shown
+    assert "Seal only if" not in shown

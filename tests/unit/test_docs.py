@@ -21,7 +21,7 @@ from theazo_operator.reconcile.secrets import MAX_TOTAL
 
 DOCS = ROOT / "docs"
 #: Kinds of others that our documents show: they are parsed, and checked no further.
-FOREIGN_KINDS = {"Application", "EncryptionConfiguration", "Kustomization", "PodTemplate", "Role"}
+FOREIGN_KINDS = {"Application", "EncryptionConfiguration", "Kustomization", "PodTemplate", "ResourceQuota", "Role"}
 SCHEMAS = {
     crd["spec"]["names"]["kind"]: crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     for path in sorted((ROOT / "crds").glob("theazo*.yaml"))

@@ -90,6 +90,17 @@ def test_a_key_that_was_lost_is_not_replaced(there: str) -> None:
 
 
 @aio
+async def test_who_starts_beside_a_stray_sealed_value_learns_where_it_is() -> None:
+    kube = FakeKube()
+    body = secret_body({})
+    kube.put(
+        kind.THEAZO_SECRETS, {**body, "metadata": {**body["metadata"], "namespace": "no-platform", "name": "stray"}}
+    )
+    with pytest.raises(MasterKeyMissing, match="one being the TheazoSecret no-platform/stray, and no Secret"):
+        await load_keyring(kube, settings())
+
+
+@aio
 async def test_another_operator_that_was_faster_wins() -> None:
     class Race(FakeKube):
         async def create(self, *args: object, **kwargs: object) -> JSON:

@@ -35,6 +35,12 @@ def test_an_envelope_looks_as_documented(size: int) -> None:
     assert len(text) <= sealing.MAX_ENVELOPE
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 1000, 65536])
+def test_how_long_an_envelope_is_can_be_told_before(size: int) -> None:
+    value = SecretValue(b"x" * size)
+    assert sealing.envelope_length(value) == len(seal(value, BINDING, KEY))
+
+
 def test_the_longest_value_has_the_longest_envelope() -> None:
     assert len(seal(SecretValue(b"x" * 65536), BINDING, KEY)) == sealing.MAX_ENVELOPE == 88941
 

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from tests.support.aio import aio
 from tests.support.builders import KEYRING, NS, agent_body, sealed_text, secret_body, session_body
 from tests.support.rig import JOB, Rig
@@ -47,12 +49,13 @@ def test_a_namesake_in_another_session_is_listed_there_only() -> None:
     assert list(agents.of_session(Key(NS, "other"))) == [JOB]
 
 
-def test_of_an_agent_with_a_pod_no_more_is_kept_than_it_needs() -> None:
+@pytest.mark.parametrize("status", [{"podUID": "p"}, {"phase": "Failed"}, {"phase": "Succeeded"}])
+def test_of_an_agent_that_needs_no_pod_any_more_its_words_are_not_kept(status: dict[str, Any]) -> None:
     agents = Agents()
     long = {"command": ["python"], "args": ["x" * 1000], "resources": {"limits": {"cpu": "1"}}}
     agents.put(versioned(1, spec=long))
     before = agents.get(JOB)
-    agents.put(versioned(2, spec=long, status={"podUID": "p"}))
+    agents.put(versioned(2, spec=long, status=status))
     after = agents.get(JOB)
     assert before is not None
     assert before.spec is not None

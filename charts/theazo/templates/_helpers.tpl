@@ -15,30 +15,28 @@
 {{ .name }}{{ with .root.Values.singlePlatform }}-{{ . }}{{ end }}
 {{- end }}
 
+{{/* Labels of an object: root; optional labels, which win over those that all objects have. Each key once. */}}
 {{- define "theazo.labels" -}}
-app.kubernetes.io/part-of: theazo
-app.kubernetes.io/instance: {{ .Release.Name }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
-{{- with .Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
+{{- $ours := dict
+      "app.kubernetes.io/part-of" "theazo"
+      "app.kubernetes.io/instance" .root.Release.Name
+      "app.kubernetes.io/version" .root.Chart.AppVersion
+      "app.kubernetes.io/managed-by" .root.Release.Service
+      "helm.sh/chart" (printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_") -}}
+{{- merge $ours (.labels | default dict) .root.Values.commonLabels | toYaml }}
 {{- end }}
 
-{{/* metadata of an object: root, name; optional namespace ("" for none), labels, annotations. */}}
+{{/* metadata of an object: root, name; optional namespace ("" for none), labels, annotations. Names are quoted here and wherever
+     else one stands: `123`, `on` and `1e3` are names too, and YAML would read them as no texts. */}}
 {{- define "theazo.metadata" -}}
 {{- $namespace := ternary .namespace .root.Release.Namespace (hasKey . "namespace") -}}
 metadata:
-  name: {{ .name }}
+  name: {{ .name | quote }}
   {{- with $namespace }}
-  namespace: {{ . }}
+  namespace: {{ . | quote }}
   {{- end }}
   labels:
-    {{- with .labels }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
-    {{- include "theazo.labels" .root | nindent 4 }}
+    {{- include "theazo.labels" . | nindent 4 }}
   {{- with .annotations }}
   annotations:
     {{- toYaml . | nindent 4 }}
@@ -54,21 +52,19 @@ roleRef:
 subjects:
   - kind: ServiceAccount
     name: {{ .account }}
-    namespace: {{ .root.Release.Namespace }}
+    namespace: {{ .root.Release.Namespace | quote }}
 {{- end }}
 
 {{/* An image's reference: root, image. */}}
 {{- define "theazo.image" -}}
-{{- with .root.Values.image.registry }}{{ trimSuffix "/" . }}/{{ end }}{{ .image.repository -}}
-{{- if .image.digest }}@{{ .image.digest }}{{ else }}:{{ .image.tag | default .root.Chart.AppVersion }}{{ end }}
+"{{ with .root.Values.image.registry }}{{ trimSuffix "/" . }}/{{ end }}{{ .image.repository -}}
+{{- if .image.digest }}@{{ .image.digest }}{{ else }}:{{ .image.tag | default .root.Chart.AppVersion }}{{ end }}"
 {{- end }}
 
+{{/* securityContext of a Pod of ours, of the values of its part. User and group are the image's, which are numbers and not root's:
+     a cluster that chooses its own, as OpenShift does, would refuse any that stand here. */}}
 {{- define "theazo.podSecurity" -}}
-runAsNonRoot: true
-runAsUser: 65532
-runAsGroup: 65532
-seccompProfile:
-  type: RuntimeDefault
+{{- merge (dict "runAsNonRoot" true "seccompProfile" (dict "type" "RuntimeDefault")) (.podSecurityContext | default dict) | toYaml }}
 {{- end }}
 
 {{- define "theazo.containerSecurity" -}}
@@ -102,7 +98,7 @@ imagePullSecrets:
 hostUsers: false
 {{- end }}
 {{- with .values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with .values.nodeSelector }}
 nodeSelector:

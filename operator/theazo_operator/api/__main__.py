@@ -4,10 +4,12 @@ import logging
 import sys
 
 import uvicorn
+from starlette.applications import Starlette
 
 from theazo_operator import logs, process
 from theazo_operator.api.agents import Agents
 from theazo_operator.api.auth import ApiKeys
+from theazo_operator.api.connections import Limits, protocol
 from theazo_operator.api.operation import Services
 from theazo_operator.api.ownership import FIELD_MANAGER
 from theazo_operator.api.sealing_keys import SealingKeys
@@ -23,7 +25,6 @@ from theazo_operator.settings import ApiSettings, parse_api
 log = logging.getLogger(__name__)
 # Longer than clients and load balancers keep a connection that is idle: else a request meets one that was just closed.
 _IDLE = 75  # seconds
-_CONNECTIONS = 1000  # of one replica; each may hold a body of 2 MiB for a while
 _GRACE = 25  # seconds for requests under way, within a Pod's 30
 
 
@@ -55,26 +56,32 @@ def services(kube: Kube, settings: ApiSettings) -> Services:
     return Services(sessions, secrets, agents, keys)
 
 
+def serving(app: Starlette, settings: ApiSettings, limits: Limits) -> uvicorn.Server:
+    """What listens, within limits for each connection and all of them; those for requests are the application's."""
+    config = uvicorn.Config(
+        app,
+        host=settings.listen_host or "",
+        port=settings.listen_port,
+        http=protocol(limits),
+        # Its log lines hold paths and tracebacks; ours are written in service.py.
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ws="none",
+        lifespan="off",
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies,
+        timeout_keep_alive=_IDLE,
+        timeout_graceful_shutdown=_GRACE,
+    )
+    return uvicorn.Server(config)
+
+
 async def _serve(settings: ApiSettings) -> bool:
     async with connect(settings.kubeconfig, FIELD_MANAGER) as kube:
         keys = ApiKeys(kube, settings.namespace)
-        config = uvicorn.Config(
-            application(services(kube, settings), keys, _Readiness(keys)),
-            host=settings.listen_host or "",
-            port=settings.listen_port,
-            # Its log lines hold paths and tracebacks; ours are written in service.py.
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            ws="none",
-            lifespan="off",
-            proxy_headers=bool(settings.trusted_proxies),
-            forwarded_allow_ips=settings.trusted_proxies,
-            timeout_keep_alive=_IDLE,
-            limit_concurrency=_CONNECTIONS,
-            timeout_graceful_shutdown=_GRACE,
-        )
-        server = uvicorn.Server(config)
+        app = application(services(kube, settings), keys, _Readiness(keys))
+        server = serving(app, settings, Limits())
         log.info("listening", extra={"port": settings.listen_port, "namespace": settings.namespace})
         await server.serve()
         return server.started

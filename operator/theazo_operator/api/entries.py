@@ -79,13 +79,13 @@ def manifest(session: Session, operations: list[JSON]) -> JSON:
     }
 
 
-def check_size(entries: Mapping[str, Entry]) -> None:
-    """Refuse more than a session holds. Raises Problem SECRETS_TOO_LARGE."""
-    size = sum(len(entry.get("ciphertext", "")) for entry in entries.values())
-    if len(entries) > rules.MAX_NAMES or size > rules.MAX_CIPHERTEXT_TOTAL:
+def check_size(lengths: Mapping[str, int]) -> None:
+    """Refuse more than a session holds, by the lengths of its ciphertexts. Raises Problem SECRETS_TOO_LARGE."""
+    size = sum(lengths.values())
+    if len(lengths) > rules.MAX_NAMES or size > rules.MAX_CIPHERTEXT_TOTAL:
         raise Problem(
             problems.SECRETS_TOO_LARGE,
-            f"the session would have {len(entries)} secrets of {size} bytes of ciphertext, and holds {rules.MAX_NAMES} "
+            f"the session would have {len(lengths)} secrets of {size} bytes of ciphertext, and holds {rules.MAX_NAMES} "
             f"and {rules.MAX_CIPHERTEXT_TOTAL}: delete some, or use another session",
         )
 

@@ -28,7 +28,7 @@ class Services:
     keys: SealingKeys
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(slots=True, repr=False)
 class Call:
     """A request that was let in. It has no repr: its body may hold values."""
 
@@ -39,9 +39,14 @@ class Call:
     body: bytes
     idempotency_key: str | None
 
+    def take_body(self) -> bytes:
+        """The body, once: what was made of it is held from then on, and not both."""
+        body, self.body = self.body, b""
+        return body
+
     def read(self, model: type[M]) -> M:
         """The body, as a model. Raises Problem INVALID_REQUEST."""
-        return reading.read_model(model, reading.read_object(self.body))
+        return reading.read_model(model, reading.read_object(self.take_body()))
 
 
 @dataclass(frozen=True, slots=True)

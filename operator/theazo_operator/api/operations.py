@@ -30,7 +30,7 @@ async def _set_secrets(services: Services, call: Call) -> Reply:
     if call.media_type == SEALED_TYPE:
         await services.secrets.set_sealed(call.platform, call.path["sid"], call.read(models.SealedSecrets))
     else:
-        await services.secrets.set_values(call.platform, call.path["sid"], reading.read_values(call.body))
+        await services.secrets.set_values(call.platform, call.path["sid"], reading.read_values(call.take_body()))
     return Reply(204)
 
 

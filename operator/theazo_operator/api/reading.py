@@ -19,14 +19,26 @@ _MAX_MEMBERS = 1024  # of one JSON object
 M = TypeVar("M", bound=BaseModel)
 
 
-async def read_body(chunks: AsyncIterator[bytes], declared: str | None) -> bytes:
+def size_of_body(declared: str | None) -> int:
+    """How large a body may be, by its Content-Length or without one.
+
+    Raises:
+        Problem: BODY_TOO_LARGE.
+    """
+    if declared is None or not (declared.isascii() and declared.isdigit()):
+        return MAX_BODY
+    size = int(declared[:20])
+    if size > MAX_BODY:
+        raise _too_large()
+    return size
+
+
+async def read_body(chunks: AsyncIterator[bytes]) -> bytes:
     """Read a body that is not too large, and not a byte more than the limit.
 
     Raises:
         Problem: BODY_TOO_LARGE.
     """
-    if declared is not None and declared.isascii() and declared.isdigit() and int(declared[:20]) > MAX_BODY:
-        raise _too_large()
     body = bytearray()
     async for chunk in chunks:
         body += chunk

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 
 from theazo.errors import MalformedEnvelope
-from theazo.sealing import Binding, Envelope, seal
+from theazo.sealing import Binding, Envelope, envelope_length, seal
 from theazo.secret_value import SecretValue
 from theazo_operator import metrics
 from theazo_operator.api import models, problems, reading
@@ -54,6 +54,8 @@ class Secrets:
             Problem: SESSION_NOT_FOUND, SESSION_ENDED, SECRETS_TOO_LARGE, MANAGED_ELSEWHERE, CONFLICT.
             KubeError: a request failed; what was set then is unknown, and setting it again is safe.
         """
+        # Before anything is asked or sealed: what can't be stored takes no time and no memory.
+        check_size({name: envelope_length(value) for name, value in values.items()})
 
         async def prepare(session: Session) -> Change:
             sealed, key = {}, await self._keys.get(platform)
@@ -72,6 +74,7 @@ class Secrets:
             KubeError: as `set_values`.
         """
         reading.check_count(len(given.secrets))
+        check_size({name: len(text) for name, text in given.secrets.items()})
 
         async def prepare(session: Session) -> Change:
             if given.sealing_id != session.sealing_id:
@@ -208,7 +211,7 @@ def _put(sealed: Mapping[str, str]) -> Change:
     def change(before: Mapping[str, Entry]) -> Mapping[str, Entry | None]:
         now = datetime.now(UTC)
         entries = {name: entry_of(text, before.get(name), now) for name, text in sealed.items()}
-        check_size({**before, **entries})
+        check_size({name: len(entry.get("ciphertext", "")) for name, entry in {**before, **entries}.items()})
         return entries
 
     return change

@@ -77,14 +77,15 @@ class _Adapter:
         began, request_id = time.perf_counter(), _request_id()
         caller: Caller | None = None
         try:
-            async with asyncio.timeout(_SECONDS) as deadline:
-                operation = self._choose(request.method)
-                client = request.client.host if request.client else ""
-                caller = await self._keys.authenticate(request.headers.get("authorization"), client)
-                async with self._fairness.turn(caller.platform):
-                    call = await _read(request, operation, caller)
-                    async with present(receive, deadline):
-                        response = _respond(await operation.act(self._services, call))
+            with self._fairness.admitted():
+                async with asyncio.timeout(_SECONDS) as deadline:
+                    operation = self._choose(request.method)
+                    client = request.client.host if request.client else ""
+                    caller = await self._keys.authenticate(request.headers.get("authorization"), client)
+                    async with self._fairness.turn(caller.platform, _size(request, operation)):
+                        call = await _read(request, operation, caller)
+                        async with present(receive, deadline):
+                            response = _respond(await operation.act(self._services, call))
         except ClientDisconnect:
             _account(request.method, self._route, _GONE, began, request_id, caller)
             return
@@ -125,10 +126,14 @@ async def _read(request: Request, operation: Operation, caller: Caller) -> Call:
     return Call(caller.platform, request.path_params, query, media_type, body, key)
 
 
+def _size(request: Request, operation: Operation) -> int:
+    return reading.size_of_body(request.headers.get("content-length")) if operation.bodies else 0
+
+
 async def _read_body(request: Request) -> bytes:
     try:
         async with asyncio.timeout(_BODY_SECONDS):
-            return await reading.read_body(request.stream(), request.headers.get("content-length"))
+            return await reading.read_body(request.stream())
     except TimeoutError:
         raise Problem(problems.INVALID_REQUEST, f"the body did not arrive within {_BODY_SECONDS} seconds") from None
 

@@ -18,7 +18,7 @@ from theazo_operator.kube import resource as kind
 from theazo_operator.kube.client import JSON, Kube
 from theazo_operator.kube.errors import Exists, NotFound
 from theazo_operator.opening import InvalidMasterKey, Keyring, generate_master_key
-from theazo_operator.resources.meta import MANAGED_BY, MANAGED_BY_LABEL, SEALING_KEY_LABEL, Key
+from theazo_operator.resources.meta import MANAGED_BY, MANAGED_BY_LABEL, SEALING_KEY_LABEL, Key, Meta
 from theazo_operator.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -86,10 +86,9 @@ async def _from_secret(kube: Kube, settings: Settings, *, something_published: b
         return Keyring(_decode(await kube.get(kind.SECRETS, namespace, MASTER_KEY)))
     except NotFound:
         pass
-    if something_published or await _anything_sealed(kube, settings.platform):
-        raise MasterKeyMissing(
-            f"there are sealed values or published keys, and no Secret {MASTER_KEY}: {_restore(settings)}"
-        )
+    there = "published keys" if something_published else await _anything_sealed(kube, settings.platform)
+    if there is not None:
+        raise MasterKeyMissing(f"there are {there}, and no Secret {MASTER_KEY}: {_restore(settings)}")
     encoded = base64.b64encode(generate_master_key()).decode("ascii")
     body = {
         "apiVersion": "v1",
@@ -106,8 +105,10 @@ async def _from_secret(kube: Kube, settings: Settings, *, something_published: b
     return Keyring(_decode(await kube.get(kind.SECRETS, namespace, MASTER_KEY)))
 
 
-async def _anything_sealed(kube: Kube, platform: str | None) -> bool:
-    return bool((await kube.page(kind.THEAZO_SECRETS, platform, limit=1)).get("items"))
+async def _anything_sealed(kube: Kube, platform: str | None) -> str | None:
+    """Say what is sealed, by an example. Also where no platform is: one that was removed may come back."""
+    found = (await kube.page(kind.THEAZO_SECRETS, platform, limit=1)).get("items") or ()
+    return next((f"sealed values, one being the TheazoSecret {Meta.of(each).key}" for each in found), None)
 
 
 def _decode(secret: JSON) -> dict[int, bytes]:

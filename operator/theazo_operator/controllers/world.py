@@ -46,7 +46,8 @@ class Agents:
         if known is not None and known.meta.resource_version >= agent.meta.resource_version:
             return False
         self.remove(agent.meta.key)  # a namesake may have been in another session
-        self._agents[agent.meta.key] = agent.settled() if "podUID" in agent.status else agent
+        over = agent.finished or "podUID" in agent.status
+        self._agents[agent.meta.key] = agent.settled() if over else agent
         self._by_session.setdefault(_session_key(agent), set()).add(agent.meta.key)
         return True
 

@@ -19,25 +19,30 @@ class TooLong(Exception):
     """An answer that was not read to its end, since it has more bytes than it may."""
 
 
-async def body(response: aiohttp.ClientResponse, most: int | None) -> bytes | bytearray:
-    """Read a body.
+class Portion:
+    """How many objects of a list to ask for at once, so that a page has room in memory."""
 
-    Args:
-        response: to what was asked.
-        most: bytes that it may have.
+    def __init__(self, limit: int, room: int) -> None:
+        """Begin with `limit` objects, never to be exceeded; a page of several may have `room` bytes."""
+        self.limit = self._most = limit
+        self._room = room
 
-    Raises:
-        TooLong: it has more. The rest stays unread, and the connection is not used again.
-    """
-    if most is None:
-        return await response.read()
-    found = bytearray()
-    async for chunk in response.content.iter_any():
-        found += chunk
-        if len(found) > most:
-            response.close()
-            raise TooLong
-    return found
+    async def read(self, response: aiohttp.ClientResponse) -> bytearray:
+        """Read a page, and find out from its length how many objects the next one may have.
+
+        Raises:
+            TooLong: it was given up and is to be asked for again. The connection is not used again.
+        """
+        found = bytearray()
+        async for chunk in response.content.iter_any():
+            found += chunk
+            if len(found) > self._room and self.limit > 1:
+                response.close()
+                self.limit = max(1, self.limit // 4)
+                raise TooLong
+        if 2 * len(found) <= self._room:  # else twice as many would be given up, over and over
+            self.limit = min(self._most, self.limit * 2)
+        return found
 
 
 async def check(response: aiohttp.ClientResponse, verb: str, resource: Resource, *, explain: bool) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Self
 import aiohttp
 
 from theazo_operator.kube import answers
-from theazo_operator.kube.answers import JSON, TooLong
+from theazo_operator.kube.answers import JSON, Portion, TooLong
 from theazo_operator.kube.errors import KubeError, Outdated, Refused, Unavailable
 from theazo_operator.kube.resource import Resource
 
@@ -126,32 +126,30 @@ class Kube:
         """
         params = {"fieldSelector": fields} if fields else {}
         params |= {"continue": token} if token else {}
-        page, _ = await self._page(resource, namespace, params, limit, _API_PAGE_BYTES)
-        return page
+        return await self._page(resource, namespace, params, Portion(limit, _API_PAGE_BYTES))
 
     async def pages(self, resource: Resource, namespace: str | None, selector: str) -> AsyncIterator[JSON]:
         """List in pages, so that no list of tens of thousands is ever in memory at once."""
-        params, limit = {"labelSelector": selector} if selector else {}, _PAGE
+        params, portion = {"labelSelector": selector} if selector else {}, Portion(_PAGE, _PAGE_BYTES)
         while True:
-            page, limit = await self._page(resource, namespace, params, limit, _PAGE_BYTES)
+            page = await self._page(resource, namespace, params, portion)
             token = page["metadata"].get("continue")
             yield page
             if not token:
                 return
             del page  # or two would be in memory while the next is read
-            params["continue"], limit = token, min(_PAGE, limit * 2)
+            params["continue"] = token
 
     async def _page(
-        self, resource: Resource, namespace: str | None, params: Mapping[str, str], limit: int, most: int
-    ) -> tuple[JSON, int]:
-        """Read one page of at most `most` bytes, or of one object; also say how many objects were asked for."""
+        self, resource: Resource, namespace: str | None, params: Mapping[str, str], portion: Portion
+    ) -> JSON:
+        """Read one page, of fewer objects where they are large."""
         while True:
-            asked = {**params, "limit": str(limit)}
+            asked = {**params, "limit": str(portion.limit)}
             try:
-                bound = most if limit > 1 else None
-                return await self._request("GET", resource, resource.path(namespace), params=asked, most=bound), limit
+                return await self._request("GET", resource, resource.path(namespace), params=asked, portion=portion)
             except TooLong:
-                limit = max(1, limit // 4)
+                continue
 
     async def watch(
         self, resource: Resource, namespace: str | None, selector: str, since: str, *, fields: str = ""
@@ -196,7 +194,7 @@ class Kube:
         accept: str = _OBJECT,
         explain: bool = False,
         discard: bool = False,
-        most: int | None = None,
+        portion: Portion | None = None,
     ) -> JSON:
         headers = {"Accept": accept, **({"Content-Type": content} if data is not None else {})}
         try:
@@ -214,7 +212,8 @@ class Kube:
                     async for _ in response.content.iter_any():
                         pass
                     return {}
-                return answers.json_object(await answers.body(response, most), verb, resource)
+                text = await (portion.read(response) if portion is not None else response.read())
+                return answers.json_object(text, verb, resource)
         except (aiohttp.ClientError, TimeoutError) as error:
             # The type alone: the text of a client error may hold a URL, and its cause a body.
             raise Unavailable(verb, resource.plural, 0, type(error).__name__) from None

@@ -116,8 +116,8 @@ class Informer(Generic[F]):
         async for page in self._kube.pages(self._resource, self._namespace, self._selector):
             self._last_contact = time.monotonic()
             version = page["metadata"]["resourceVersion"]
-            for body in page.get("items") or ():
-                listed.add(self._changed(body))
+            listed |= {self._changed(body) for body in page.get("items") or ()}
+            del page  # or it would be in memory while the next one is read
             await asyncio.sleep(0)  # a list of tens of thousands must not hold up an agent
         # What is newer than the list was put here by ourselves meanwhile; all else that it lacks is gone.
         gone = [

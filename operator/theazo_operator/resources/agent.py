@@ -66,7 +66,7 @@ class Agent:
         return cls(meta=Meta.of(body), spec=spec, status=_status(body))
 
     def settled(self) -> "Agent":
-        """Return it without what only its Pod is made from, and that may have 128 KiB: it has its Pod."""
+        """Return it without what only its Pod is made from, and may have 128 KiB: it has one, or gets none any more."""
         bare = {"command": None, "args": None, "resources": None}
         return self if self.spec is None else replace(self, spec=self.spec.model_copy(update=bare))
 

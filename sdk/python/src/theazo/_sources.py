@@ -15,8 +15,6 @@ from theazo.errors import ConfigurationError, InvalidValue
 from theazo.rules import MAX_NAMES
 from theazo.secret_value import SecretValue
 
-MAX_FILE = 4 * 1024 * 1024  # bytes: more than any session holds
-
 EnvFile: TypeAlias = str | os.PathLike[str]
 
 
@@ -104,34 +102,24 @@ def _secret(name: str, value: object) -> SecretValue | Wrong:
 
 
 def _add_file(found: Values, path: EnvFile) -> Iterator[Wrong | None]:
-    text = _text(path)
-    if not isinstance(text, str):
-        yield text
-        return
-    lines = envfile.parse(text)
-    # Where the syntax is broken, what looks like a name may be a piece of a value: only line numbers are told then.
-    if broken := "; ".join(f"{path}:{line.number}: {line.problem}" for line in lines if line.problem):
+    lines = _lines(path)
+    if not isinstance(lines, list):
+        yield lines
+    elif broken := "; ".join(f"{path}:{line.number}: {line.problem}" for line in lines if line.problem):
         yield ConfigurationError(broken)
-        return
-    for line in lines:
-        yield from _add(found, [], line.name, line.value)
+    else:
+        for line in lines:
+            yield from _add(found, [], line.name, line.value)
 
 
-def _text(path: EnvFile) -> str | Wrong:
+def _lines(path: EnvFile) -> list[envfile.Line] | Wrong:
     try:
         with Path(path).open("rb") as stream:
-            data = stream.read(MAX_FILE + 1)
+            return envfile.read(stream)
     except (OSError, TypeError, ValueError) as error:
         # The path isn't shown: where no such file is, it may be a value that was put in the wrong place.
         reason = getattr(error, "strerror", None) or "no usable file name"
         return ConfigurationError(f"env_file: cannot read it: {reason}; it takes the path of a file")
-    if len(data) > MAX_FILE:
-        return ConfigurationError(f"env_file: longer than {MAX_FILE // 1024**2} MiB, more than any session holds")
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        number = data.count(b"\n", 0, error.start) + 1
-        return ConfigurationError(f"{path}:{number}: not UTF-8; encode binary data, as base64 for example")
 
 
 def _missing(names: list[str]) -> ConfigurationError:

@@ -9,7 +9,11 @@ Nothing is interpolated: `$HOME` is these five characters. Line ends are LF or C
 """
 
 import re
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
+
+from theazo.secret_value import SecretValue
+
+MAX_SIZE = 4 * 1024 * 1024  # bytes: more than any session holds
 
 _BLANK = re.compile(r"[ \t]*(?:#[^\n]*)?(?:\n|\Z)")  # also what may stand after a quoted value
 _NAME = re.compile(r"[ \t]*(?:export[ \t]+)?([^\s=#'\"]+)[ \t]*=[ \t]*")
@@ -23,8 +27,29 @@ class Line(NamedTuple):
 
     number: int
     name: str = ""
-    value: str = ""
+    value: SecretValue = SecretValue(b"")
     problem: str = ""
+
+
+def read(stream: BinaryIO) -> list[Line]:
+    """Every assignment of an env file; or, if any of it is broken, only what is.
+
+    Where the syntax is broken, what looks like a name may be a piece of a value: so no name comes out then.
+
+    Raises:
+        OSError: if it can't be read.
+    """
+    data = stream.read(MAX_SIZE + 1)
+    if len(data) > MAX_SIZE:
+        return [
+            Line(data.count(b"\n") + 1, problem=f"longer than {MAX_SIZE // 1024**2} MiB, more than any session holds")
+        ]
+    try:
+        lines = parse(data.decode())
+    except UnicodeDecodeError as error:
+        number = data.count(b"\n", 0, error.start) + 1
+        return [Line(number, problem="not UTF-8; encode binary data, as base64 for example")]
+    return [line for line in lines if line.problem] or lines
 
 
 def parse(text: str) -> list[Line]:
@@ -52,7 +77,7 @@ def _assignment(text: str, start: int, number: int) -> tuple[Line, int]:
     value = text[name.end() : end].strip(" \t\n")
     if re.search(r"(?:^|[ \t])#", value):
         return Line(number, problem="has a # that may begin a comment; put the value in quotes"), end
-    return Line(number, name[1], value), end
+    return Line(number, name[1], _secret(value)), end
 
 
 def _quoted(text: str, start: int, line: Line) -> tuple[Line, int]:
@@ -69,7 +94,12 @@ def _quoted(text: str, start: int, line: Line) -> tuple[Line, int]:
             problem = "has an unknown escape; write \\\\ for a backslash, or use single quotes"
             return Line(line.number, problem=problem), after.end()
         value = _ESCAPE.sub(lambda found: _ESCAPES[found[1]], quoted["double"])
-    return line._replace(value=value), after.end()
+    return line._replace(value=_secret(value)), after.end()
+
+
+def _secret(value: str) -> SecretValue:
+    # Half a character makes an error that holds the whole text; the rules refuse these bytes, and show nothing.
+    return SecretValue(value.encode(errors="surrogatepass"))
 
 
 def _line_end(text: str, position: int) -> int:

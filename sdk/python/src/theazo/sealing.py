@@ -144,6 +144,11 @@ def seal(value: SecretValue, binding: Binding, key: PublicKey) -> str:
     return str(Envelope(key.key_id, payload))
 
 
+def envelope_length(value: SecretValue) -> int:
+    """How many characters `seal` makes of a value, whatever it is sealed as."""
+    return _HEADER_LENGTH + ((_primitives.OVERHEAD + len(value)) * 4 + 2) // 3
+
+
 def hpke_info(header: str, binding: Binding) -> bytes:
     """HPKE's info: what an envelope is bound to.
 

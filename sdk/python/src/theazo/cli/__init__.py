@@ -2,8 +2,8 @@
 
 The one part of the distribution that needs the extra `cli`, so `main` looks for it before anything is imported.
 
-Exit codes: 0 done; 1 refused or failed; 2 wrong command line; 3 waited in vain; 130 interrupted; 141 nobody reads the
-output any more.
+Exit codes: 0 done; 1 refused or failed; 2 wrong command line; 3 `agents wait` not in time, or `diff` found differences;
+130 interrupted; 141 nobody reads the output any more.
 Nothing that holds a value is ever printed: standard output gets what was asked for, standard error lines that begin
 with `error:`, `warning:` or `note:`.
 """

@@ -16,7 +16,8 @@ Sets secrets and runs agents through the REST API, seals secrets for Git, and
 registers platforms.
 
 Values are never printed, and never taken from arguments.
-Exit codes: 0 done, 1 refused or failed, 2 wrong arguments, 3 waited in vain."""
+Exit codes: 0 done, 1 refused or failed, 2 wrong arguments,
+3 `agents wait` not in time or `diff` found differences."""
 
 # Each group of commands is an `app` in a file of its own, imported when it is called: what one needs costs no other.
 COMMANDS = (

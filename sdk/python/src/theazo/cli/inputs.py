@@ -1,4 +1,4 @@
-"""Where `theazo seal` takes values from: everywhere but the command line, which other processes and histories see."""
+"""Where commands take values from: everywhere but the command line, which other processes and histories see."""
 
 import contextlib
 import os
@@ -18,9 +18,6 @@ from theazo.cli.usage import NEVER_AN_ARGUMENT
 from theazo.errors import InvalidName, InvalidValue
 from theazo.rules import MAX_NAMES, check_name, check_value
 from theazo.secret_value import SecretValue
-
-# Bytes of a file or of standard input that are read before they are judged; far more than may be sealed at once.
-MAX_INPUT = 4 * 1024 * 1024
 
 
 @Parameter(name="*", group=Group("Values", sort_key=1))
@@ -60,7 +57,7 @@ class Sources:
             Misused: if so.
         """
         if not (self.env_file or self.from_env or self.stdin is not None or self.prompt):
-            raise Misused("no value to seal: use --env-file, --stdin, --prompt or --from-env")
+            raise Misused("no value: use --env-file, --stdin, --prompt or --from-env")
         if self.env_file.count("-") + (self.stdin is not None) > 1:
             raise Misused("standard input can be read once: --stdin or one --env-file -")
         if self.keep_newline and self.stdin is None:
@@ -88,7 +85,7 @@ def gather(sources: Sources) -> dict[str, SecretValue]:
         if found.accepts(name, "--prompt") and not found.problems:
             found.add(name, _ask(name), "--prompt")
     if not found.values and not found.problems:
-        found.problems.append("no NAME=VALUE in any source: nothing to seal")
+        found.problems.append("no NAME=VALUE in any source")
     if len(found.values) > MAX_NAMES:
         found.problems.append(
             f"{len(found.values)} names: a session has at most {MAX_NAMES} secrets; use fewer, or another session"
@@ -133,32 +130,17 @@ def _read_env_file(path: str, found: _Found, option: str) -> None:
     label = "standard input" if path == "-" else path
     try:
         with _opened(path) as stream:
-            data = _read(stream)
+            lines = envfile.read(stream)
     except (OSError, ValueError) as error:
         # The path isn't shown: where no such file is, it may be a value that was put in the wrong place.
         reason = getattr(error, "strerror", None) or "no usable file name"
         found.problems.append(f"{option}: cannot read it: {reason}; it takes the path of a file, or '-'")
         return
-    try:
-        text = data.decode()
-    except UnicodeDecodeError as error:
-        number = data.count(b"\n", 0, error.start) + 1
-        found.problems.append(f"{label}:{number}: not UTF-8; encode binary data, as base64 for example")
-        return
-    lines = envfile.parse(text)
-    # Where the syntax is broken, what looks like a name may be a piece of a value: only line numbers are told then.
-    broken = [line for line in lines if line.problem]
-    found.problems.extend(f"{label}:{line.number}: {line.problem}" for line in broken)
-    if not broken:
-        for number, name, value, _ in lines:
-            found.add(name, SecretValue(value.encode()), f"{label}:{number}")
-
-
-def _read(stream: BinaryIO) -> bytes:
-    data = stream.read(MAX_INPUT + 1)
-    if len(data) > MAX_INPUT:
-        raise Refused(f"an input is longer than {MAX_INPUT // 1024**2} MiB, more than any session holds")
-    return data
+    for line in lines:
+        if line.problem:
+            found.problems.append(f"{label}:{line.number}: {line.problem}")
+        else:
+            found.add(line.name, line.value, f"{label}:{line.number}")
 
 
 def _opened(path: str) -> contextlib.AbstractContextManager[BinaryIO]:
@@ -178,9 +160,11 @@ def _read_stdin(*, keep_newline: bool) -> SecretValue:
     if sys.stdin.isatty():
         say("note", "reading the value from the terminal, which shows it; end with Ctrl-D. --prompt hides it")
     try:
-        data = _read(sys.stdin.buffer)
+        data = sys.stdin.buffer.read(envfile.MAX_SIZE + 1)
     except OSError as error:
         raise Refused(f"cannot read standard input: {error.strerror}") from None
+    if len(data) > envfile.MAX_SIZE:
+        raise Refused(f"--stdin: longer than {envfile.MAX_SIZE // 1024**2} MiB, more than any session holds")
     stripped = data if keep_newline else re.sub(rb"\r?\n\Z", b"", data)
     if len(stripped) < len(data):
         say("note", "stripped the newline at the end of standard input; --keep-newline keeps it")
@@ -196,9 +180,9 @@ def _ask(name: str) -> SecretValue:
     except GetPassWarning:
         raise Refused(f"--prompt {name}: there is no terminal to ask on; use --stdin or --env-file") from None
     except EOFError:
-        raise Refused(f"--prompt {name}: no answer; nothing was sealed") from None
+        raise Refused(f"--prompt {name}: no answer; nothing was done") from None
     except UnicodeError:
-        raise Refused(f"--prompt {name}: the terminal sent no valid text; nothing was sealed") from None
+        raise Refused(f"--prompt {name}: the terminal sent no valid text; nothing was done") from None
     if answers[0] != answers[1]:
-        raise Refused(f"--prompt {name}: the two answers differ; nothing was sealed")
+        raise Refused(f"--prompt {name}: the two answers differ; nothing was done")
     return answers[0]

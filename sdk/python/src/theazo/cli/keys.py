@@ -28,12 +28,12 @@ class KeyOptions:
         Parameter(
             metavar="FILE",
             help="A file with the platform's public key: the ConfigMap sealing-key-PLATFORM as YAML or JSON, or the "
-            "key alone as base64. Default: the ConfigMap in the cluster.",
+            "key alone as base64. Without it `theazo seal` takes the ConfigMap in the cluster.",
         ),
     ] = None
     fingerprint: Annotated[
         str | None,
-        Parameter(metavar="HEX", help="Seal only if the key has this fingerprint, which each call prints."),
+        Parameter(metavar="HEX", help="Refuse any key but the one of this fingerprint, which `theazo seal` prints."),
     ] = None
 
     def check(self) -> None:
@@ -53,8 +53,8 @@ class KeyOptions:
         """
         if self.fingerprint is not None and self.fingerprint.lower() != key.key_id:
             raise Refused(
-                f"the key's fingerprint is {key.key_id}, not the pinned {self.fingerprint.lower()}; nothing was "
-                "sealed. Seal only after somebody you trust confirms the new fingerprint"
+                f"the key's fingerprint is {key.key_id}, not the pinned {self.fingerprint.lower()}; nothing was done. "
+                "Go on only after somebody you trust confirms the new fingerprint"
             )
         return key
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from theazo.cli.output import moment
 from theazo.errors import InvalidName, MalformedEnvelope
 from theazo.rules import MAX_NAME, NAME_PATTERN, check_name, looks_like_a_value
 from theazo.sealing import Envelope
@@ -21,7 +22,7 @@ def problems(document: object, name: str | None, namespace: str | None) -> list[
     Nothing of it is quoted, but for keys that look like keys: a value may be in the wrong place.
     """
     if not isinstance(document, dict) or document.get("kind") != KIND or document.get("apiVersion") != API_VERSION:
-        return [f"not a {KIND} of {API_VERSION}; give another --file"]
+        return [f"not a {KIND} of {API_VERSION}; give another file"]
     try:
         metadata, spec = mapping(document.get("metadata")), mapping(document.get("spec"))
         entries = mapping(spec.get("encryptedData"))
@@ -60,6 +61,14 @@ def problem_with(name: str, entry: Mapping[str, str]) -> str | None:
         Envelope.parse(entry["ciphertext"])
     except (InvalidName, MalformedEnvelope) as error:
         return str(error)
+    return problem_with_times(entry)
+
+
+def problem_with_times(entry: Mapping[str, str]) -> str | None:
+    """What is wrong with the times of one entry, where a plaintext would be as well kept as in any field."""
+    for field in ("createdAt", "updatedAt"):
+        if moment(entry[field]) is None:
+            return f"{field} is no time of RFC 3339; mend it, and if it is a value, replace it where it was issued"
     return None
 
 

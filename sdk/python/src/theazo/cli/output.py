@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,9 @@ from theazo.cli.terminal import listed, out, plain
 Format = Literal["table", "wide", "name", "json", "yaml"]
 Output = Annotated[Format, Parameter(name=["--output", "-o"], show_default=True)]
 """The option of a command that lists, with its names."""
+
+# datetime alone takes other forms of ISO 8601 too, with any character between date and time.
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
 def show(
@@ -59,10 +63,9 @@ def document(output: Format, content: dict[str, Any]) -> None:
 def moment(text: str | None) -> datetime | None:
     """The moment that an RFC 3339 text names, or None: without an offset from UTC it names none."""
     try:
-        read = datetime.fromisoformat(text or "")
+        return datetime.fromisoformat(text) if text and _RFC_3339.fullmatch(text) else None
     except ValueError:
         return None
-    return read if read.tzinfo else None
 
 
 def age(created: str | None, now: datetime | None = None) -> str:

@@ -1,36 +1,32 @@
 """`theazo verify`: what can be said of sealed files without a cluster, and the check that a pre-commit hook runs."""
 
-import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import App, Parameter
 
 from theazo._primitives import OVERHEAD
-from theazo.cli import manifest
+from theazo.cli import sealed_files
 from theazo.cli.keys import KeyOptions, from_file
-from theazo.cli.manifest import Manifest
-from theazo.cli.manifest_fields import KIND, problem_with, shown
-from theazo.cli.output import Output, age, moment, show
+from theazo.cli.output import Output, age, show
+from theazo.cli.sealed_files import SealedFile
 from theazo.cli.terminal import Misused, Refused, say
-from theazo.errors import InvalidName
-from theazo.rules import check_platform, check_session
 from theazo.sealing import Envelope
 
-GROUP = "theazo.dev/"
-HEADING = ("FILE", "SESSION", "NAME", "KEY", "SET", "BYTES", "PLATFORM")
+HEADING = ("FILE", "PLATFORM", "SESSION", "NAME", "KEY", "SET", "BYTES")
+MAX_DAYS = 36_500
+_SKEW = timedelta(days=1)  # between the clock here and that of who sealed
 EXAMPLES = """\
 Examples:
 
   theazo verify secrets.yaml
   theazo verify secrets.yaml --public-key acme.yaml --max-age 90
   theazo verify --quiet $(git ls-files '*.yaml')
+  kustomize build acme | theazo verify -
 """
-
-# Filled in later, by Flux for example; or encrypted by SOPS.
-_NO_PLAINTEXT = re.compile(r"\$\{\w+\}|ENC\[AES256_GCM,data:[^\[\]]*,iv:[^\[\]]*,tag:[^\[\]]*,type:\w+\]")
 
 app = App(name="verify", help_epilogue=EXAMPLES)
 
@@ -39,18 +35,19 @@ app = App(name="verify", help_epilogue=EXAMPLES)
 class Sealed:
     """One entry of one file, as far as it can be read without a private key."""
 
-    file: Path
+    file: str
     platform: str
     session: str
     name: str
     key_id: str
     updated_at: str
+    ciphertext: str
     size: int
 
 
 @app.default
 def verify(
-    files: Annotated[list[Path], Parameter(metavar="FILE...")],
+    files: Annotated[list[Path], Parameter(metavar="FILE...", allow_leading_hyphen=True)],
     /,
     *,
     key: KeyOptions | None = None,
@@ -63,96 +60,44 @@ def verify(
     For each entry: whether it is a whole envelope, for which session and platform, to
     which key, how old, how many bytes long. Refuses what is no sealed value and where
     no value belongs, and never shows it: it may be a plaintext. A core Secret with
-    values is refused too, unless SOPS encrypted them. Other kinds of objects in the files
-    are passed over, and so are templates of a chart that are no TheazoSecret.
+    values is refused too, unless SOPS encrypted them, and so is a credential of a
+    well-known issuer anywhere in a file with an object of ours, a comment too. Other
+    kinds of objects in the files are passed over, and so are templates of a chart that
+    are no TheazoSecret.
 
     Whether an entry was sealed for this session and name, only the operator can tell:
     it says so in the status of the TheazoSecret.
 
     Args:
-        files: Manifests.
+        files: Manifests as YAML or JSON, - for standard input.
         key: Which key all entries must be sealed to.
         max_age: Refuse entries that were set longer ago.
         quiet: Show nothing but what is wrong, as a pre-commit hook wants it.
-        output: table, wide (a table with more columns), name, json or yaml.
+        output: table, wide (the same), name, json or yaml.
     """
-    if max_age is not None and max_age < 0:
-        raise Misused("--max-age takes a number of days, 0 or more")
+    if max_age is not None and not 0 <= max_age <= MAX_DAYS:
+        raise Misused(f"--max-age takes a number of days, 0 to {MAX_DAYS}")
     options = key or KeyOptions()
     options.check()
-    found: list[Sealed] = []
-    problems: list[str] = []
-    for path in files:
-        try:
-            documents = manifest.documents_in(path)
-        except Refused as refusal:
-            problems += refusal.problems
-            continue
-        for document in documents:
-            try:
-                found += _entries(path, document)
-            except Refused as refusal:
-                problems += refusal.problems
-    problems += _against_key(found, options) + _too_old(found, max_age, datetime.now(UTC))
+    sealed, problems = sealed_files.read(files)
+    found = [_sealed(file, name) for file in sealed for name in file.manifest.entries]
+    now = datetime.now(UTC)
+    problems += [*_against_key(found, options), *_too_old(found, max_age, now), *_to_come(found, now), *_copied(found)]
     if not quiet:
         _show(output, found)
     if problems:
         raise Refused(*problems)
-    if not quiet and not found:
-        say("note", f"no {KIND} in {'this file' if len(files) == 1 else 'these files'}")
+    if not quiet and not sealed:
+        say("note", sealed_files.none_in(files))
 
 
-def _entries(path: Path, document: dict[str, Any]) -> list[Sealed]:
-    if (document.get("apiVersion"), document.get("kind")) == ("v1", "Secret"):
-        _refuse_values(path, document)
-    if not str(document.get("apiVersion")).startswith(GROUP) or document.get("kind") != KIND:
-        return []
-    read = manifest.of_document(document, str(path))
-    problems = [
-        f"{path}: entry {shown(name)}: {why}"
-        for name, each in read.entries.items()
-        if (why := problem_with(name, each))
-    ]
-    problems += [f"{path}: {why}" for why in _place(read)]
-    problems += [
-        f"{path}: entry {shown(name)}: updatedAt is no time"
-        for name, each in read.entries.items()
-        if moment(each["updatedAt"]) is None
-    ]
-    if problems:
-        raise Refused(*problems)
-    return [_sealed(path, read, name) for name in read.entries]
-
-
-def _refuse_values(path: Path, secret: dict[str, Any]) -> None:
-    fields = [secret[key] for key in ("data", "stringData") if isinstance(secret.get(key), dict)]
-    names = [
-        name for each in fields for name, value in each.items() if value and not _NO_PLAINTEXT.fullmatch(str(value))
-    ]
-    remedy = "seal it, and replace it where it was issued"
-    if names:
-        raise Refused(
-            *(
-                f"{path}: entry {shown(name)} of a Secret is for all to read who have the file; {remedy}"
-                for name in names
-            )
-        )
-
-
-def _place(read: Manifest) -> list[str]:
-    try:
-        check_session(read.name)
-        check_platform(read.namespace)
-    except InvalidName as error:
-        return [f"metadata: {error}; both are what the values are sealed for"]
-    return []
-
-
-def _sealed(path: Path, read: Manifest, name: str) -> Sealed:
-    entry = read.entries[name]
+def _sealed(file: SealedFile, name: str) -> Sealed:
+    read, entry = file.manifest, file.manifest.entries[name]
     envelope = Envelope.parse(entry["ciphertext"])
     size = len(envelope.payload) - OVERHEAD
-    return Sealed(path, read.namespace, read.name, name, envelope.key_id, entry["updatedAt"], size)
+    return Sealed(
+        file.where, read.namespace, read.name, name, envelope.key_id, entry["updatedAt"], entry["ciphertext"], size
+    )
 
 
 def _against_key(found: list[Sealed], options: KeyOptions) -> list[str]:
@@ -185,15 +130,33 @@ def _too_old(found: list[Sealed], days: int | None, now: datetime) -> list[str]:
     ]
 
 
+def _to_come(found: list[Sealed], now: datetime) -> Iterator[str]:
+    """A time to come makes an entry young for ever, and whoever seals it again has to go on from there."""
+    for each in found:
+        if datetime.fromisoformat(each.updated_at) > now + _SKEW:
+            yield f"{each.file}: entry {each.name} has an updatedAt that is to come, {each.updated_at}; correct it"
+
+
+def _copied(found: list[Sealed]) -> Iterator[str]:
+    first = dict[str, Sealed]()
+    for each in found:
+        other = first.setdefault(each.ciphertext, each)
+        if (other.platform, other.session, other.name) != (each.platform, each.session, each.name):
+            yield (
+                f"{each.file}: entry {each.name} has the ciphertext of entry {other.name} of session {other.session}, "
+                "and opens as one of them at most; seal it again"
+            )
+
+
 def _show(output: Output, found: list[Sealed]) -> None:
     rows: list[tuple[str, ...]] = [
-        (str(each.file), each.session, each.name, each.key_id, age(each.updated_at), str(each.size), each.platform)
+        (each.file, each.platform, each.session, each.name, each.key_id, age(each.updated_at), str(each.size))
         for each in found
     ]
     documents = {
         "secrets": [
             {
-                "file": str(each.file),
+                "file": each.file,
                 "platform": each.platform,
                 "session": each.session,
                 "name": each.name,
@@ -204,4 +167,4 @@ def _show(output: Output, found: list[Sealed]) -> None:
             for each in found
         ]
     }
-    show(output, HEADING, rows, documents, [f"{each.session}/{each.name}" for each in found], wide=6)
+    show(output, HEADING, rows, documents, [f"{each.session}/{each.name}" for each in found], wide=len(HEADING))

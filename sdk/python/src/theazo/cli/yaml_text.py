@@ -1,5 +1,6 @@
 """YAML as this command line reads and writes it: strictly, with texts only, and without quoting a file in an error."""
 
+import json
 import re
 from collections.abc import Hashable
 from typing import Any
@@ -38,11 +39,16 @@ _Dumper.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"[yYnN]$"), 
 
 
 def load(text: str, where: str) -> list[Any]:
-    """Every document of `text`; all leaves are strings.
+    """Every document of `text`; all leaves are strings, but where it is JSON.
 
     Raises:
         Refused: if it isn't YAML, or a mapping has a key twice. The message has the line, not what is in it.
     """
+    try:
+        # Not all JSON is YAML for the library, which takes no tabs, and takes a minute for a megabyte of it.
+        return [json.loads(text, object_pairs_hook=_once)]
+    except (RecursionError, ValueError):
+        pass
     try:
         return list(yaml.load_all(text, _Loader))
     except yaml.YAMLError as error:
@@ -56,18 +62,39 @@ def load(text: str, where: str) -> list[Any]:
         raise Refused(f"{where}: not a manifest; give another file") from None
 
 
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(found := dict(pairs)) < len(pairs):
+        raise ValueError
+    return found
+
+
+def tree(text: str) -> yaml.Node | None:
+    """The one document of a text that `load` takes, with the places of everything in it."""
+    found: yaml.Node | None = yaml.compose(text, _Loader)
+    return found
+
+
 def dump(document: dict[str, Any]) -> str:
     """One document, keys in their order, each text in one line however long."""
     return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=float("inf"))
 
 
 def objects(document: object) -> list[dict[str, Any]]:
-    """The objects of a document: itself, or what a List holds."""
-    if not isinstance(document, dict):
-        return []
-    listed, items = str(document.get("kind")).endswith("List"), document.get("items")
-    if not listed or not isinstance(items, list):
-        return [document]
-    # Objects of a SecretList need not say their kind again.
-    kind = {"apiVersion": document.get("apiVersion"), "kind": str(document["kind"]).removesuffix("List")}
-    return [kind | each for each in items if isinstance(each, dict)]
+    """The objects of a document: itself, or what a List holds, which may be Lists again.
+
+    What aliases repeat is looked at once: a few lines of them can stand for more objects than any memory holds.
+    """
+    found, waiting, seen = list[dict[str, Any]](), [document], set[int]()
+    while waiting:
+        each = waiting.pop()
+        if not isinstance(each, dict):
+            continue
+        kind, listed = each.get("kind"), each.get("items")
+        if not isinstance(kind, str) or not kind.endswith("List") or not isinstance(listed, list):
+            found.append(each)
+        elif id(listed) not in seen:
+            seen.add(id(listed))
+            # Objects of a SecretList need not say their kind again.
+            said = {"apiVersion": each.get("apiVersion"), "kind": kind.removesuffix("List")}
+            waiting += [said | item for item in reversed(listed) if isinstance(item, dict)]
+    return found
