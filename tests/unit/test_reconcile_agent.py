@@ -92,6 +92,8 @@ def summary(decided: Plan) -> Expected:
 
 
 TTL = {"ttlSecondsAfterFinished": 60}
+# As a kubelet says it of a command that is not in the image.
+UNSTARTABLE = {"exitCode": 128, "reason": "StartError", "startedAt": "1970-01-01T00:00:00Z", "finishedAt": at(6)}
 ON_FAILURE = {"restartPolicy": "OnFailure"}
 DELETING: JSON = {"deletionTimestamp": at(50), "deletionGracePeriodSeconds": 30}  # asked for at 20
 
@@ -273,6 +275,21 @@ CASES: dict[str, tuple[Observed, Expected]] = {
     "failed": (
         seen(pod=pod(status=terminated(3))),
         does("delete_secrets", phase="Failed", reason=Reason.SANDBOX_FAILED),
+    ),
+    "its command can't be started": (
+        seen(pod=pod(status=container_status("Pending", terminated=UNSTARTABLE))),
+        works(reason=Reason.SANDBOX_STARTING, wake=300),
+    ),
+    "its command could not be started": (
+        seen(pod=pod(status=container_status("Failed", terminated=UNSTARTABLE))),
+        does("delete_secrets", phase="Failed", reason=Reason.SANDBOX_FAILED),
+    ),
+    "its command can't be started again and again": (
+        seen(
+            agent(spec=ON_FAILURE),
+            pod=pod(status=container_status(waiting={"reason": "CrashLoopBackOff"}, last=UNSTARTABLE)),
+        ),
+        works(reason=Reason.SANDBOX_STARTING, wake=300),
     ),
     "failed without a container": (
         seen(pod=pod(status={"phase": "Failed"})),

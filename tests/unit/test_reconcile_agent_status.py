@@ -11,6 +11,7 @@ from tests.support.builders import (
     SNAPSHOT,
     agent,
     at,
+    container_status,
     pod,
     running,
     session,
@@ -176,3 +177,11 @@ def test_a_session_is_remembered_once_and_not_while_it_ends() -> None:
 def test_waiting_without_a_readable_spec_is_overdue_at_once() -> None:
     decided = wait_for(agent(spec="?"), NOW, Reason.SESSION_NOT_FOUND, "")
     assert (kstatus(status_of(decided)), decided.wake_after) == ("Failed", None)
+
+
+def test_of_a_command_that_could_not_be_started_no_start_is_told() -> None:
+    never = {"exitCode": 128, "reason": "StartError", "startedAt": "1970-01-01T00:00:00Z", "message": "CANARY"}
+    decided = plan(seen(pod=pod(status=container_status("Failed", terminated=never))))
+    assert "startTime" not in status_of(decided)
+    assert "correct `command`" in message(decided)
+    assert "CANARY" not in str(decided)

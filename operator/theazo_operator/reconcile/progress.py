@@ -116,6 +116,9 @@ def _failure(pod: SandboxPod) -> tuple[Reason, str]:
             return Reason.DEADLINE_EXCEEDED, "the sandbox ran longer than activeDeadlineSeconds and was ended"
         case "Evicted" | "Preempting" | "NodeLost" | "Shutdown" | "NodeShutdown" | "Terminated":
             return Reason.EVICTED, f"the sandbox's node ended it ({pod.pod_reason}); create a new agent to run again"
+    if pod.unstartable:
+        told = f"`kubectl describe pod {pod.meta.key.name}` tells why"
+        return Reason.SANDBOX_FAILED, f"the command could not be started: correct `command`, or the image ({told})"
     if pod.exit_code is None:
         return Reason.SANDBOX_FAILED, "the sandbox failed without an exit code; create a new agent to run again"
     return Reason.SANDBOX_FAILED, f"the sandbox ended with exit code {pod.exit_code}: see its logs"

@@ -24,6 +24,7 @@ from theazo_operator.resources.meta import (
 )
 
 SANDBOX = "sandbox"
+_NEVER = "1970-01-01T00:00:00Z"
 # Only what the kubelet itself says, as one CamelCase word: a container's message could hold anything that it printed.
 _ON_ITS_WAY = frozenset({"ContainerCreating", "PodInitializing"})
 _SAME_TROUBLE = {"ErrImagePull": "ImagePullBackOff"}  # the kubelet goes to and fro between the two
@@ -88,6 +89,8 @@ class SandboxPod:
     phase: str
     started: bool
     """Whether `sandbox` runs or has ended: from then on nobody reads its Secret again, unless it restarts."""
+    unstartable: bool
+    """Whether the runtime could not start the container's command, so that no exit code is the program's."""
     exit_code: int | None
     start_time: str | None
     finish_time: str | None
@@ -105,13 +108,15 @@ class SandboxPod:
         state = mapping(container.get("state"))
         ended = mapping(state.get("terminated"))
         running = mapping(state.get("running"))
+        before = mapping(mapping(container.get("lastState")).get("terminated"))
         return cls(
             meta=Meta.of(body),
             agent_uid=_owner_uid(body),
             phase=word(status.get("phase")) or "Pending",
-            started=bool(running or ended or mapping(container.get("lastState")).get("terminated")),
+            started=bool(running) or _ran(ended) or _ran(before),
+            unstartable=bool(ended) and not _ran(ended),
             exit_code=number(ended.get("exitCode")),
-            start_time=time(running.get("startedAt")) or time(ended.get("startedAt")),
+            start_time=time(running.get("startedAt")) or (time(ended.get("startedAt")) if _ran(ended) else None),
             finish_time=time(ended.get("finishedAt")),
             pod_reason=_word(status.get("reason")),
             waiting_reason=_trouble(mapping(state.get("waiting")).get("reason")),
@@ -134,6 +139,11 @@ class SandboxPod:
 
 def _sandbox_container(status: Mapping[str, Any]) -> Mapping[str, Any]:
     return next((each for each in rows(status.get("containerStatuses")) if each.get("name") == SANDBOX), {})
+
+
+def _ran(terminated: Mapping[str, Any]) -> bool:
+    # What the runtime could not start "terminated" too, and by the kubelet's word started when Unix time did.
+    return bool(terminated) and terminated.get("startedAt") != _NEVER
 
 
 def _owner_uid(body: Mapping[str, Any]) -> str | None:
