@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from tests.support.cli import KEY, KEY_PATH, Api, Result, config_map, fake_cluster, refused, theazo
+from theazo.cli.explain_facts import to_get_ready
 from theazo.cli.explain_reasons import MILESTONES, REASONS, WAITING
 from theazo.cli.registry import binding
 
@@ -302,3 +303,15 @@ def test_wrong_inputs(api: Api) -> None:
         assert CANARY.upper() not in result.err
     api.answers["GET", AGENT] = (403, {"message": "forbidden"})
     refused(explain(api), "cannot read the agent a: your account may not do that")
+
+
+@pytest.mark.parametrize(
+    ("asked", "remedy"),
+    [
+        ({"replicas": 0}, "it is scaled to 0: kubectl -n sys scale --replicas=1 deployment/x"),
+        ({"replicas": 1}, "see why: kubectl -n sys get pods; kubectl -n sys logs deployment/x"),
+        ({}, "see why: kubectl -n sys get pods; kubectl -n sys logs deployment/x"),
+    ],
+)
+def test_what_to_do_about_a_deployment_that_is_not_ready(asked: dict[str, Any], remedy: str) -> None:
+    assert to_get_ready({"spec": asked}, "x", "sys") == remedy

@@ -7,7 +7,7 @@ from typing import Any
 
 from theazo.cli.cluster import segment
 from theazo.cli.doctor_scene import Scene
-from theazo.cli.explain_facts import ready
+from theazo.cli.explain_facts import ready, to_get_ready
 from theazo.cli.explain_state import condition
 from theazo.cli.findings import Finding, fail, ok, warn
 from theazo.cli.output import age
@@ -17,7 +17,7 @@ _LEAST_KUBERNETES = (1, 35)
 _MAX_SKEW = 60  # seconds; the Date header has whole ones
 _POLICIES = ("theazo-platforms", "theazo-pods", "theazo-secrets")
 _MASTER_KEY = "theazo-master-key"
-_INSTALL = "install your version again (docs/upgrade.md)"
+_INSTALL = "install it (docs/install.md), or your version of it again (docs/upgrade.md)"
 _ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 
 
@@ -84,8 +84,7 @@ def operator(scene: Scene) -> Iterator[Finding]:
     elif ready(found):
         yield ok("operator", f"ready, {_images(found)}")
     else:
-        logs = f"kubectl -n {scene.home} logs deployment/{name}"
-        yield fail("operator", f"not ready, {_images(found)}", f"see why: {logs}")
+        yield fail("operator", f"not ready, {_images(found)}", to_get_ready(found, name, scene.home))
 
 
 def api(scene: Scene) -> Iterator[Finding]:
@@ -98,8 +97,7 @@ def api(scene: Scene) -> Iterator[Finding]:
         status = found.get("status") or {}
         yield ok("api", f"ready, {status['readyReplicas']} of {found['spec'].get('replicas')}, {_images(found)}")
     else:
-        logs = f"kubectl -n {scene.home} logs deployment/{name}"
-        yield fail("api", f"not ready, {_images(found)}", f"see why: {logs}")
+        yield fail("api", f"not ready, {_images(found)}", to_get_ready(found, name, scene.home))
 
 
 def _images(deployment: dict[str, Any]) -> str:
@@ -119,7 +117,11 @@ def master_key(scene: Scene) -> Iterator[Finding]:
         yield warn("master key", "the operator reads it from a mounted directory, which can't be looked at from here")
     else:
         there = f"there is no Secret {_MASTER_KEY} in {scene.home}"
-        yield fail("master key", there, "restore your backup of it (docs/backup.md), or start the operator")
+        yield fail(
+            "master key",
+            there,
+            "on a first start the operator makes it, once it runs; else restore your backup of it (docs/backup.md)",
+        )
 
 
 def _mounted(deployment: dict[str, Any] | None) -> bool:

@@ -72,6 +72,13 @@ def ready(deployment: dict[str, Any] | None) -> bool:
     return bool(((deployment or {}).get("status") or {}).get("readyReplicas"))
 
 
+def to_get_ready(deployment: dict[str, Any], name: str, home: str) -> str:
+    """What to do about a Deployment that is not ready, or to see why."""
+    if (deployment.get("spec") or {}).get("replicas") == 0:
+        return f"it is scaled to 0: kubectl -n {home} scale --replicas=1 deployment/{name}"
+    return f"see why: kubectl -n {home} get pods; kubectl -n {home} logs deployment/{name}"
+
+
 def _operator(seen: Observed) -> Iterator[Finding]:
     if "operator" in seen.unread:
         yield unread("operator")
@@ -81,8 +88,8 @@ def _operator(seen: Observed) -> Iterator[Finding]:
         text = f"there is no Deployment theazo-operator in {seen.home}"
         yield fail("operator", text, "install it, or name its namespace with --operator-namespace")
     else:
-        logs = f"kubectl -n {seen.home} logs deployment/theazo-operator"
-        yield fail("operator", "not ready, so nothing changes until it is", f"see: theazo doctor; {logs}")
+        remedy = to_get_ready(seen.operator, "theazo-operator", seen.home)
+        yield fail("operator", "not ready, so nothing changes until it is", remedy)
 
 
 def _session(seen: Observed) -> Iterator[Finding]:
